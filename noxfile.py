@@ -127,7 +127,7 @@ def cuda_report(session: nox.Session) -> None:
 @nox.session(name="wheel-cuda")
 def wheel_cuda(session: nox.Session) -> None:
     """Build the CUDA wheel into dist, and run doctor on it with torch for CPUs (nvcc)."""
-    install(session)
+    pip(session, "build", requirements("build"), after=[ROOT / "pyproject.toml"])
     folder = ROOT / "build" / "wheel-cuda"
     shutil.rmtree(folder, ignore_errors=True)
     build = {"OTOSCOPE_CUDA": "ON", "CUDAARCHS": "all-major", "OTOSCOPE_EMULATED": "OFF"}

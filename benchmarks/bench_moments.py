@@ -24,12 +24,13 @@ from scipy.linalg.blas import dsyrk
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
+from bench_occlude import per_call
 from command import run
 from otoscope import native
 from otoscope.metrics import FrechetDistance
 from otoscope.ops import Moments, moments, moments_merge, moments_update
 from otoscope.ops.moments import update_by_products
-from timing import Bar, Case, compare, ratio
+from timing import Bar, Case, compare, measure, ratio
 
 _UPDATE_BARS = {"avx2": 1.5, "baseline": 1.5, "cuda": 1.4}
 _COMPUTE_BAR = 3.0
@@ -135,7 +136,7 @@ def largest_error(features: Tensor) -> float:
 
 
 def gpu_cases(sizes: Sizes) -> Iterator[Case]:
-    """27 sets of few columns at once, and a merge of two states of many columns."""
+    """27 sets of few columns at once, launches of an update, and a merge of many columns."""
     random = torch.Generator("cuda").manual_seed(0)
     rows, columns = max(1, sizes.rows // 27), min(sizes.columns)
     features = torch.randn(27, rows, columns, device="cuda", generator=random)
@@ -150,6 +151,13 @@ def gpu_cases(sizes: Sizes) -> Iterator[Case]:
     )
     facts = {"columns": columns, "rows": rows, "sets": 27}
     yield Case(f"update, 27 sets of {rows} x {columns}, cuda", facts, timings)
+    alone = Moments.none(columns, device="cuda")
+    launches, waits = per_call(lambda: moments_update(*alone, features[0]))
+    timing = measure(
+        lambda: moments_update(*alone, features[0]), device="cuda", repeats=sizes.rounds
+    )
+    counted = {"columns": columns, "rows": rows, "launches": launches, "synchronisations": waits}
+    yield Case("update: launches and synchronisations", counted, {"ours": timing})
     state = moments(torch.randn(sizes.rows, max(sizes.columns), device="cuda", generator=random))
     timings = compare(
         {"ours": lambda: moments_merge(state, state), "copy": lambda: state.scatter.clone()},

@@ -244,7 +244,7 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
             yield from step_cases(gpu, 1024, hop, bars=True)
             yield from transform_cases(gpu, 1024, hop)
             yield from bandwidth_cases(gpu, 1024, hop)
-        yield launch_case(gpu)
+        yield from launch_cases(gpu)
         yield from further_cases(gpu)
     else:
         sets = ["avx2", "baseline"] if "avx2" in native.features() else ["baseline"]
@@ -326,11 +326,8 @@ def bandwidth_cases(setting: Setting, n_fft: int, hop: int) -> Iterator[Case]:
     ours.iterate()
     with torch.cuda.graph(graph):
         ours.iterate()
-    rivals: Rivals = {
-        "ours": ours.iterate,
-        "replayed graph": graph.replay,
-        "copy_": lambda: ours.out.copy_(ours.D),
-    }
+    rivals: Rivals = {"ours": ours.iterate, "replayed graph": graph.replay}
+    rivals["copy_"] = lambda: ours.out.copy_(ours.D)
     timings = compare(rivals, device=setting.device, repeats=setting.sizes.rounds)
     moved, copied = ours.D.nbytes + ours.S.nbytes + ours.out.nbytes, ours.D.nbytes * 2
     fraction = ratio(timings["copy_"], timings["ours"]) * moved / copied
@@ -340,18 +337,24 @@ def bandwidth_cases(setting: Setting, n_fft: int, hop: int) -> Iterator[Case]:
     yield Case(f"iteration, bandwidth, {_size(ours)}, {setting}", facts, timings, bar)
 
 
-def launch_case(setting: Setting) -> Case:
-    """Count the launches of an iteration (two) and its synchronisations (none)."""
-    ours = Noise.of(1024, 256, setting.sizes, setting.device)
-    launches, waits = per_call(ours.iterate)
-    timing = measure(ours.iterate, device="cuda", repeats=setting.sizes.rounds)
-    bar = Bar(
-        "2 / (launches + 2 synchronisations) of an iteration",
-        2 / max(launches + 2 * waits, 1e-9),
-        1,
-    )
-    parameters = {**_facts(setting, ours), "launches": launches, "synchronisations": waits}
-    return Case("iteration: launches and synchronisations", parameters, {"ours": timing}, bar)
+def launch_cases(setting: Setting) -> Iterator[Case]:
+    """Count the launches of an iteration (two) and its synchronisations (none).
+
+    The residual takes one more, and a projection that is not fused another.
+    """
+    few = replace(setting.sizes, batch=1)
+    large, long = (Noise.of(n_fft, n_fft // 4, few, setting.device) for n_fft in (1024, 8192))
+    for name, call, noise in (
+        ("iteration", large.iterate, large),
+        ("iteration, residual", large.iterate_and_measure, large),
+        ("iteration, residual", long.iterate_and_measure, long),
+    ):
+        launches, waits = per_call(call)
+        timing = measure(call, device="cuda", repeats=setting.sizes.rounds)
+        value = 2 / max(launches + 2 * waits, 1e-9)
+        bar = Bar("2 / (launches + 2 synchronisations)", value, 1) if name == "iteration" else None
+        facts = {**_facts(setting, noise), "launches": launches, "synchronisations": waits}
+        yield Case(f"{name}, {_size(noise)}: launches and waits", facts, {"ours": timing}, bar)
 
 
 def _case(
@@ -364,11 +367,8 @@ def _case(
     rounds: int = 1000,
 ) -> Case:
     """Compare ours with the others; a bar refers to the first of them."""
-    timings = compare(
-        {"ours": ours, **others},
-        device=setting.device,
-        repeats=min(rounds, setting.sizes.rounds),
-    )
+    repeats = min(rounds, setting.sizes.rounds)
+    timings = compare({"ours": ours, **others}, device=setting.device, repeats=repeats)
     first = next(iter(others))
     bar = None
     if at_least is not None:

@@ -44,7 +44,8 @@ OTO_DEVICE void prefetch(const void* address) {
 
 // 1 / sqrt(x) of a normal number: an estimate of 2 ulp, and a step of Newton's.
 OTO_DEVICE float reciprocal_sqrt(float x) {
-    const float y = rsqrtf(x);
+    float y;
+    asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y + y * 0.5F * fmaf(-x * y, y, 1.0F);
 }
 OTO_DEVICE double reciprocal_sqrt(double x) { return rsqrt(x); }

@@ -9,6 +9,7 @@
 #define OTO_UNROLL _Pragma("unroll")       // keeps small arrays in registers
 #define OTO_NO_UNROLL _Pragma("unroll 1")  // fewer registers
 #define OTO_UNROLL_4 _Pragma("unroll 4")   // more loads in flight
+#define OTO_ASSUME(claim) __builtin_assume(claim)
 #else
 #define OTO_DEVICE inline
 #define OTO_BOTH inline
@@ -16,6 +17,7 @@
 #define OTO_UNROLL
 #define OTO_NO_UNROLL
 #define OTO_UNROLL_4
+#define OTO_ASSUME(claim)
 #endif
 
 namespace otoscope {

@@ -4,26 +4,80 @@
 
 namespace otoscope {
 
-// C at the bins of a row (stft.h): D, or another magnitude with the phase of D.
+// C with another magnitude; 0 has phase 0.
+template <class Real>
+OTO_DEVICE Complex<Real> with_size(const Complex<Real>& C, Real size) {
+    constexpr Real kSmallestNormal =
+        Real(sizeof(Real) == 4 ? 1.1754943508222875e-38 : 2.2250738585072014e-308);
+    const Real square = C.r * C.r + C.i * C.i;
+    if (square < kSmallestNormal) return {size, Real(0)};
+    const Real scale = size * reciprocal_sqrt(square);
+    return {C.r * scale, C.i * scale};
+}
+
+template <class Real, class... Elements>
+OTO_DEVICE void prefetch_lines(int count, int thread, int threads, const Elements*... rows) {
+    constexpr int kLine = 128 / int(sizeof(Complex<Real>));
+    OTO_NO_UNROLL
+    for (int i = thread * kLine; i < count; i += threads * kLine) (prefetch(rows + i), ...);
+}
+
+// C at the bins of a row (stft.h): D, or another magnitude with the phase of D. at(offset) is the
+// row that begins at that element; prefetch asks for `count` elements, each thread for some of
+// their lines of 128 bytes.
+template <class Real>
+struct PlainBins {
+    static constexpr int in_flight = 2;
+    const Complex<Real>* D;
+
+    OTO_DEVICE PlainBins at(std::int64_t offset) const { return {D + offset}; }
+    OTO_DEVICE Complex<Real> operator()(int k) const { return D[k]; }
+    OTO_DEVICE void prefetch(int count, int thread, int threads) const {
+        prefetch_lines<Real>(count, thread, threads, D);
+    }
+};
+
+template <class Real>
+struct MagnitudeBins {
+    static constexpr int in_flight = 2;
+    const Complex<Real>* D;
+    const Real* magnitude;
+
+    OTO_DEVICE MagnitudeBins at(std::int64_t offset) const {
+        return {D + offset, magnitude + offset};
+    }
+    OTO_DEVICE Complex<Real> operator()(int k) const { return with_size(D[k], magnitude[k]); }
+    OTO_DEVICE void prefetch(int count, int thread, int threads) const {
+        prefetch_lines<Real>(count, thread, threads, D, magnitude);
+    }
+};
+
 template <class Real>
 struct BinSource {
+    static constexpr int in_flight = 1;
     const Complex<Real>*D, *previous;
     const Real *magnitude, *gradient;
     Real momentum, step;
 
-    // The row that begins at element `offset`.
+    // Calls body with a source that has no conditions, where the bins need none.
+    template <class Body>
+    OTO_DEVICE void visit(const Body& body) const {
+        if (magnitude == nullptr)
+            body(PlainBins<Real>{D});
+        else if (previous == nullptr && gradient == nullptr)
+            body(MagnitudeBins<Real>{D, magnitude});
+        else
+            body(*this);
+    }
+
     OTO_DEVICE BinSource at(std::int64_t offset) const {
-        return {D + offset,
-                previous == nullptr ? nullptr : previous + offset,
-                magnitude == nullptr ? nullptr : magnitude + offset,
-                gradient == nullptr ? nullptr : gradient + offset,
-                momentum,
-                step};
+        return {D + offset,         previous == nullptr ? nullptr : previous + offset,
+                magnitude + offset, gradient == nullptr ? nullptr : gradient + offset,
+                momentum,           step};
     }
 
     OTO_DEVICE Complex<Real> operator()(int k) const {
         Complex<Real> C = D[k];
-        if (magnitude == nullptr) return C;
         if (previous != nullptr) {
             const Complex<Real> old = previous[k];
             C = {C.r + momentum * (C.r - old.r), C.i + momentum * (C.i - old.i)};
@@ -33,51 +87,51 @@ struct BinSource {
             size -= step * gradient[k];
             size = size < 0 ? Real(0) : size;
         }
-        const Real square = C.r * C.r + C.i * C.i;
-        if (square < smallest_normal()) return {size, Real(0)};
-        const Real scale = size * reciprocal_sqrt(square);
-        return {C.r * scale, C.i * scale};
+        return with_size(C, size);
     }
 
-    // Asks for `count` elements, each thread for some of their lines of 128 bytes.
     OTO_DEVICE void prefetch(int count, int thread, int threads) const {
-        constexpr int kLine = 128 / int(sizeof(Complex<Real>));
-        for (int i = thread * kLine; i < count; i += threads * kLine) {
-            otoscope::prefetch(D + i);
-            if (previous != nullptr) otoscope::prefetch(previous + i);
-            if (magnitude != nullptr) otoscope::prefetch(magnitude + i);
-            if (gradient != nullptr) otoscope::prefetch(gradient + i);
-        }
+        prefetch_lines<Real>(count, thread, threads, D, magnitude);
+        if (previous != nullptr) prefetch_lines<Real>(count, thread, threads, previous);
+        if (gradient != nullptr) prefetch_lines<Real>(count, thread, threads, gradient);
     }
+};
 
-    OTO_DEVICE static Real smallest_normal() {
-        return Real(sizeof(Real) == 4 ? 1.1754943508222875e-38 : 2.2250738585072014e-308);
+// Stores bins of a row; each store returns the weighted squared error of its bin.
+template <class Real>
+struct PlainSink {
+    static constexpr bool has_target = false;
+    Complex<Real>* D;
+
+    OTO_DEVICE PlainSink at(std::int64_t offset) const { return {D + offset}; }
+    OTO_DEVICE double store(int k, const Complex<Real>& C, bool /*is_edge*/) const {
+        D[k] = C;
+        return 0;
     }
 };
 
 template <class Real>
 struct BinSink {
+    static constexpr bool has_target = true;
     Complex<Real>* D;
     Real* magnitude;
     const Real* target;
     double* squared_error;
     bool weighted;
 
-    // The row that begins at element `offset`.
+    template <class Body>
+    OTO_DEVICE void visit(const Body& body) const {
+        target == nullptr ? body(PlainSink<Real>{D}) : body(*this);
+    }
+
     OTO_DEVICE BinSink at(std::int64_t offset) const {
-        return {D + offset, magnitude == nullptr ? nullptr : magnitude + offset,
-                target == nullptr ? nullptr : target + offset, squared_error, weighted};
+        return {D + offset, magnitude == nullptr ? nullptr : magnitude + offset, target + offset,
+                squared_error, weighted};
     }
 
-    OTO_DEVICE bool has_target() const { return target != nullptr; }
-    OTO_DEVICE void store_error(std::int64_t frame, double sum) const {
-        squared_error[frame] = sum;
-    }
-
-    // Returns the weighted squared error of bin k; is_edge: the bin is DC or Nyquist.
+    // is_edge: the bin is DC or Nyquist.
     OTO_DEVICE double store(int k, const Complex<Real>& C, bool is_edge) const {
         D[k] = C;
-        if (!has_target()) return 0;
         const Real size = std::sqrt(C.r * C.r + C.i * C.i);
         if (magnitude != nullptr) magnitude[k] = size;
         const double difference = double(size) - double(target[k]);
@@ -138,17 +192,19 @@ std::int64_t most_samples(const Capacity& capacity) {
 }
 
 // Frames of a fused tile: the number with which the device ends first. A tile of t frames
-// transforms them and the halo on both sides, in groups; blocks run in waves of as many as fit, and
-// the last wave keeps some multiprocessors busier than others. With 1024/256, 2584 frames and 132
+// transforms them and the halo on both sides, in groups, and begins and ends in the time of about
+// one more; blocks run in waves of as many as fit, and the last wave keeps some multiprocessors
+// busier than others. Blocks that are alone on a multiprocessor, or two, wait for memory more than
+// three do: assumed as twice and 5/4 of the time. With 1024/256, 2584 frames and 132
 // multiprocessors of 3 blocks, 10 frames make 259 blocks, two on a multiprocessor, of 4 + 3 groups;
 // 8 frames would make 323 blocks, three of 4 + 2.
 template <class Real, int kFft>
 std::int64_t tile_frames(const FrameLayout& layout, const Capacity& capacity) {
-    constexpr std::int64_t kMost = 32, kAtOnce = FrameShape<kFft>::at_once;
-    const std::int64_t fitting = (most_samples<Real, kFft>(capacity) - kFft) / layout.hop + 1;
+    constexpr std::int64_t kMost = 64, kAtOnce = FrameShape<kFft>::at_once;
     std::int64_t tile = 1, shortest = 0;
-    for (std::int64_t t = 1; t <= kMost && t <= fitting; ++t) {
+    for (std::int64_t t = 1; t <= kMost; ++t) {
         const std::int64_t bytes = workspace_bytes<Real, kFft>(layout.samples(t));
+        if (t > 1 && bytes > capacity.shared_of_block) break;
         const std::int64_t fit = capacity.shared / (bytes + capacity.reserved);
         const std::int64_t side_by_side = fit < capacity.blocks ? fit : capacity.blocks;
         const std::int64_t resident = side_by_side > 0 ? side_by_side : 1;
@@ -156,8 +212,9 @@ std::int64_t tile_frames(const FrameLayout& layout, const Capacity& capacity) {
         const std::int64_t busiest = ceil_div(blocks, capacity.multiprocessors);
         const std::int64_t groups = ceil_div(t + 2 * layout.halo(), kAtOnce) + ceil_div(t, kAtOnce);
         const std::int64_t rest = busiest % resident;  // a block alone does not go twice as fast
-        const std::int64_t time =
-            (busiest - rest + (rest == 1 && resident > 1 ? 2 : rest)) * groups;
+        const std::int64_t rounds = busiest - rest + (rest == 1 && resident > 1 ? 2 : rest);
+        const std::int64_t quarters = resident == 1 ? 8 : resident == 2 ? 5 : 4;
+        const std::int64_t time = rounds * (groups + 1) * quarters;
         if (shortest == 0 || time < shortest) tile = t, shortest = time;
     }
     return tile;
@@ -183,7 +240,7 @@ OTO_DEVICE void stft_block(B& block, const FrameLayout& layout, const Real* y, s
     for (std::int64_t unit = block.index(); unit < layout.batch * units; unit += block.count()) {
         const std::int64_t example = unit / units, m = unit % units * step;
         work.analyse(y + example * samples + m * layout.hop, example * layout.frames + m,
-                     layout.frames - m < step ? layout.frames - m : step, sink);
+                     int(layout.frames - m < step ? layout.frames - m : step), sink);
     }
 }
 
@@ -212,7 +269,7 @@ OTO_DEVICE void project_block(B& block, const FrameLayout& layout, const BinSour
     const std::int64_t units = ceil_div(layout.frames, step);
     for (std::int64_t unit = block.index(); unit < layout.batch * units; unit += block.count()) {
         const std::int64_t example = unit / units, m = unit % units * step;
-        const std::int64_t n_frames = layout.frames - m < step ? layout.frames - m : step;
+        const int n_frames = int(layout.frames - m < step ? layout.frames - m : step);
         const int count = int(layout.samples(n_frames));
         work.overlap_add(example, m * layout.hop, count, source);
         work.normalise(m * layout.hop, count);

@@ -5,14 +5,17 @@ namespace otoscope::cuda {
 namespace {
 
 // Blocks of a multiprocessor that registers must allow: of 256 threads, three; frames of 8192
-// samples have 512 threads, and double numbers twice the registers.
+// samples have 512 threads. Double numbers take twice the registers, and leave enough for three
+// only where frames are transformed one way, and not for n_fft 256 (sm_80 would spill).
 template <class Real, int kFft>
 constexpr int kBlocks = kFft > 4096         ? 1
                         : sizeof(Real) == 4 ? 3
                                             : 2;
+template <class Real, int kFft>
+constexpr int kBlocksForward = 256 < kFft && kFft <= 4096 ? 3 : kBlocks<Real, kFft>;
 
 template <class Real, int kFft>
-__global__ void __launch_bounds__(FrameShape<kFft>::threads, kBlocks<Real, kFft>)
+__global__ void __launch_bounds__(FrameShape<kFft>::threads, kBlocksForward<Real, kFft>)
     stft_kernel(FrameLayout layout, const Real* y, std::int64_t samples, BinSink<Real> sink) {
     GpuBlock block;
     stft_block<Real, kFft>(block, layout, y, samples, sink);

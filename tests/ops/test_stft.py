@@ -22,6 +22,14 @@ SIZES = [
     *((2**k, 2**k // 4, 3, 1) for k in range(8, 14)),  # a kernel each
     *((256, 64, frames, 2) for frames in (1, 2, 4, 5, 7, 8, 9, 17)),  # beside widths of lanes
     *((256, hop, 5, 2) for hop in (128, 32, 63, 1, 200, 256)),
+    # Full groups of frames, and one more, at half and a quarter of a frame.
+    *(
+        (256, 128, 33, 1),
+        (512, 128, 17, 1),
+        (1024, 256, 9, 1),
+        (1024, 512, 9, 1),
+        (2048, 1024, 5, 1),
+    ),
     *((1024, 315, 4, 1), (2048, 256, 9, 1), (4096, 2048, 3, 1)),
     *((256, 64, 300, 1), (512, 200, 67, 3)),  # more than one chunk
     *((256, 64, 3, 0), (240, 60, 3, 0)),
