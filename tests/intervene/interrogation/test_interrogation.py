@@ -236,6 +236,18 @@ def test_without_labels_the_unchanged_answer_is_right() -> None:
     assert result.searches[0].reachable is not None
 
 
+def test_without_labels_the_score_is_the_fraction_of_answers_that_stay() -> None:
+    """Two of twelve answers turn, which are all of their class; items are named as they came."""
+    sounds = {f"{i}.wav": (y, SR) for i, y in enumerate(steady([0.6, 0.9, *([0.1] * 10)]))}
+    predict = lambda rows: ["loud" if row.abs().max() > 0.5 else "low" for row in rows]  # noqa: E731
+    for metric, score in ((None, 10 / 12), ("mean_recall", 0.5)):
+        asked = InterrogationSettings(sr=SR, n_draws=50, metric=metric)  # type: ignore[arg-type]
+        result = Interrogation(predict, sounds, settings=asked).run([Gain(-6)])
+        (quieter,) = [one for one in result.curves[0].points if one.dose == -6]
+        assert quieter.score.value == pytest.approx(score)
+        assert [item.name for item in result.items][:2] == ["0.wav", "1.wav"]
+
+
 def test_numbers_as_labels_and_scores_of_numpy() -> None:
     def scores(sounds: Tensor) -> Any:
         peak = sounds.abs().amax(1)

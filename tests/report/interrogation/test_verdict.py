@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from otoscope.intervene import ChanceLevel
 from otoscope.intervene.interrogation.result import Item
@@ -127,6 +128,22 @@ def test_names_that_are_confused_are_a_caution() -> None:
         "answers seem to be named wrongly: with 'b' for 'a' and 'a' for 'b' 8 of 8 would be right, "
         "not 0; check the order of the columns of scores, or the labels"
     )
+
+
+def test_classes_of_fewer_than_ten_items_are_cautions() -> None:
+    """Of 3 items, one answer is a third of a recall, a sixth of the mean of two."""
+
+    def cautions(n: int, metric: Any) -> str:
+        items = [Item(f"{i}.wav", "ab"[i < n], str(i), "a") for i in range(40)]
+        measured = replace(result(evidence(STILL)), items=tuple(items), metric=metric)
+        return " ".join(verdict_text(measured).cautions)
+
+    assert cautions(3, "mean_recall") == (
+        "class 'b' has 3 items: one answer of it is 16.7 points of the score and 33.3 points of "
+        "its recall"
+    )
+    assert "one answer of it is 2.5 points of the score" in cautions(3, "accuracy")
+    assert cautions(10, "mean_recall") == ""
 
 
 def test_artefacts_and_a_still_positive_control_are_cautions() -> None:
