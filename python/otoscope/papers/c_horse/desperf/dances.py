@@ -199,7 +199,7 @@ def corpus(dances: Dances, name: str) -> HeardDances:
 
 
 class _Config(Protocol):
-    """What the configurations of these experiments share."""
+    """Hold what the configurations of these experiments share."""
 
     @property
     def sizes(self) -> DanceSizes: ...
