@@ -8,15 +8,13 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-import typer
 
-from otoscope.cli.app import app
+from tests.support.commands import parse
 from tests.support.paths import ROOT
 
 PAPERS = ROOT / "docs" / "papers"
@@ -79,26 +77,6 @@ def commands_of(page: Path) -> list[list[str]]:
 def test_commands_of_a_page_exist_with_their_options(page: Path) -> None:
     for arguments in commands_of(page):
         parse(arguments)
-
-
-@cache
-def tree_of_commands() -> Any:
-    """Build the tree once: that takes most of the time."""
-    return typer.main.get_command(app)
-
-
-def parse(arguments: list[str]) -> dict[str, Any]:
-    """Parse a command line, which raises if an option is not known; return its values."""
-    command: Any = tree_of_commands()
-    while hasattr(command, "commands") and arguments != ["--help"]:
-        if command.invoke_without_command and not any(a in command.commands for a in arguments):
-            break
-        context = command.make_context(command.name, [], resilient_parsing=True)
-        _, command, arguments = command.resolve_command(context, arguments)
-    if arguments == ["--help"]:
-        return {}
-    values: dict[str, Any] = command.make_context(command.name, arguments).params
-    return values
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("python/**/*.json")), ids=lambda p: p.name)

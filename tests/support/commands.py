@@ -10,7 +10,7 @@ import typer
 from otoscope.cli.app import app
 from otoscope.cli.groups import Group
 
-__all__ = ["COMMANDS", "PROGRAM", "commands", "given_once"]
+__all__ = ["COMMANDS", "PROGRAM", "commands", "given_once", "parse"]
 
 
 def commands(group: Any, *names: str) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -30,6 +30,20 @@ def given_once(words: Sequence[object]) -> list[str]:
         i for i, word in enumerate(texts) if word.startswith("--") and word in texts[i + 1 :]
     }
     return [text for i, text in enumerate(texts) if not {i, i - 1} & repeated]
+
+
+def parse(arguments: list[str]) -> dict[str, Any]:
+    """Parse a command line, which raises if an option is not known; return its values."""
+    command: Any = PROGRAM
+    while hasattr(command, "commands") and arguments != ["--help"]:
+        if command.invoke_without_command and not any(a in command.commands for a in arguments):
+            break
+        context = command.make_context(command.name, [], resilient_parsing=True)
+        _, command, arguments = command.resolve_command(context, arguments)
+    if arguments == ["--help"]:
+        return {}
+    values: dict[str, Any] = command.make_context(command.name, arguments).params
+    return values
 
 
 PROGRAM: Any = typer.main.get_command(app)
