@@ -19,6 +19,7 @@ from otoscope.data import synthesise
 from otoscope.errors import ParameterError
 from otoscope.metrics import frechet_of, statistics
 from otoscope.models import pieces
+from otoscope.report.numbers import significant
 from otoscope.signal import read_audio
 from otoscope.signal.audio import files
 from otoscope.signal.excerpts import sliding
@@ -73,10 +74,14 @@ def features(folder: Path, *, hop: int = 115) -> torch.Tensor:
 
 
 @pytest.mark.filterwarnings("ignore::otoscope.metrics.FewRows")
-def test_distance_is_that_of_the_features(sounds: Path, tmp_path: Path) -> None:
+def test_distance_is_that_by_hand(sounds: Path, tmp_path: Path) -> None:
     out = tmp_path / "d.json"
-    printed = run("distance", sounds / "real", sounds / "made", *MODEL, "--json", out)
+    page = tmp_path / "d.html"
+    sides = (sounds / "real", sounds / "made")
+    printed = run("distance", *sides, *MODEL, "--json", out, "--html", page)
+    assert f"report: {page}" in printed
     result = json.loads(out.read_text())
+    assert f"Fréchet distance {significant(result['distance'])}" in page.read_text("utf-8")
     expected = float(frechet_of(features(sounds / "real"), features(sounds / "made")))
     assert result["distance"] == pytest.approx(expected, rel=1e-4)
     assert f"{result['distance']:.6g}" in printed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,10 @@ def test_two_sets_have_the_distance_of_the_command(
     assert record["distance"] == pytest.approx(expected.distance, rel=1e-4)
     assert result["sentence"].startswith("Fréchet distance ")
     assert {row[0] for row in result["table"][1:]} == {HOSTILE}
+    report = file_of(client, result, "report.html").text
+    assert "How far is generated from real?" in report
+    assert escape(HOSTILE) in report
+    assert not [key for key in (*item["real"], *item["generated"]) if key in report]
     assert not [k for k in (*item["real"], *item["generated"]) if k in json.dumps(record)]
     wrong = answered(client, {**item, "layer": "nowhere"})
     assert "nowhere" in wrong["result"]

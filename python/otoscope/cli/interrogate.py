@@ -88,11 +88,12 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     data: Annotated[Path | None, _CONFIG.option("data", rich_help_panel=INPUT)] = None,
     model: Annotated[str | None, _CONFIG.option("model", rich_help_panel=MODEL)] = None,
     predictions: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--import",
-            metavar="CSV",
-            help="Predictions (id, label) for the sounds of an export: give the verdict.",
+            metavar="CSV|OUT",
+            help="Predictions (id, label) for the sounds of an export, or the folder or URI of "
+            "otoscope batch interrogate: give the verdict.",
             rich_help_panel=INPUT,
         ),
     ] = None,
@@ -202,7 +203,8 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     cannot be read are skipped and listed.
 
     For systems that are not Python, --export writes the sounds, and
-    --import reads predictions.
+    --import reads predictions. It also reads the parts that otoscope batch
+    interrogate wrote.
 
     Example: otoscope interrogate --model net.py:make --data dances --tempo 6 --html horse.html
     """
@@ -245,7 +247,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         ),
         device=device,
     )
-    way: Way = "plan" if plan else "export" if export else "import" if predictions else "model"
+    way = _way(export, predictions, plan=plan)
     check_options(config, way, given_names(ctx))
     if plan:
         size = workflows.plan_size(config)
@@ -263,7 +265,9 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     )
     with truncation_listed(), bars(kept) as progress:
         if predictions:
-            interrogated = workflows.import_interrogation(config, predictions)
+            is_table = way == "import"
+            judge = workflows.import_interrogation if is_table else workflows.interrogate_parts
+            interrogated = judge(config, predictions)
         else:
             interrogated = workflows.interrogate_files(config, answers=records, progress=progress)
         if html:
@@ -285,7 +289,7 @@ def _data(
     data: Path | None,
     model: str | None,
     export: Path | None,
-    predictions: Path | None,
+    predictions: str | None,
     *,
     plan: bool,
 ) -> Path:
@@ -300,7 +304,26 @@ def _data(
         raise ParameterError(
             "no data are named", advice=Advice("name them with ", Argument("data"))
         )
-    return predictions.parent if data is None and predictions else data or Path()
+    if predictions and _is_place(predictions):
+        if data is not None:
+            raise ParameterError(
+                f"data is {data}, and {predictions} names its files",
+                advice=Advice("leave out ", Argument("data")),
+            )
+        return Path(predictions.partition("?")[0].rstrip("/").rpartition("/")[2] or ".")
+    return Path(predictions).parent if data is None and predictions else data or Path()
+
+
+def _way(export: Path | None, predictions: str | None, *, plan: bool) -> Way:
+    """Return the way of the options."""
+    if predictions:
+        return "parts" if _is_place(predictions) else "import"
+    return "plan" if plan else "export" if export else "model"
+
+
+def _is_place(text: str) -> bool:
+    """Whether a text names parts, by their folder or URI, and not a file of predictions."""
+    return "://" in text or Path(text).is_dir()
 
 
 def _export(config: InterrogateConfig, folder: Path, json_file: Path | None) -> None:

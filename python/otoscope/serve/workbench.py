@@ -31,7 +31,6 @@ REPORT, RECORD, ADVERSARY = "report.html", "result.json", "adversary.wav"
 FILES = {REPORT: "text/html", RECORD: "application/json", ADVERSARY: "audio/wav"}
 """Files of a result with their types."""
 
-_DISTANCES = {"frechet": "Fréchet distance", "kernel": "Kernel distance"}
 _SIDES = ("real", "generated")
 _KEPT_MODELS = 3
 _MOST_SAMPLES = 1 << 28  # of all channels of a sound: 1 GB in memory
@@ -273,10 +272,11 @@ def _interrogate(
 def _distance(
     item: Mapping[str, Any], loaded: Callable[[str], Any], limits: Limits, names: _Names
 ) -> dict[str, Any]:
-    from otoscope.documents import document
+    from otoscope.report.distance.page import distance_sentence
     from otoscope.report.numbers import significant
     from otoscope.workflows import DistanceConfig, FeatureConfig
     from otoscope.workflows.distance import measure_distance
+    from otoscope.workflows.distance_result import save_distance_page
 
     out = Path(item["out"])
     real, generated = (_side(item[side], side, out, limits, names) for side in _SIDES)
@@ -291,9 +291,7 @@ def _distance(
     finally:
         for folder in (real, generated):
             shutil.rmtree(folder)
-    words = [f"{_DISTANCES[item['metric']]} {significant(result.distance)}"]
-    if it := result.interval:
-        words.append(f"95 % interval {significant(it.low)} to {significant(it.high)}")
+    save_distance_page(result, out / REPORT)
     skipped = [
         f"{name}: {reason}"
         for side in (result.real, result.generated)
@@ -304,10 +302,10 @@ def _distance(
         for file in result.files
     ]
     return {
-        "sentence": ", ".join(words),
+        "sentence": distance_sentence(result.content),
         "notes": [*result.notes, *skipped],
         "table": [("file", "excerpts", "distance"), *rows] if rows else None,
-        "files": names.write(out, document("otoscope.Distance", 1, result.to_dict())),
+        "files": names.write(out, result.content.record),
         "result": out.name,
     }
 

@@ -10,7 +10,12 @@ from .attack_result import AttackFileConfig, AttackFileResult
 from .bench import BenchConfig, BenchResult, run_bench
 from .contents import ContentsConfig, ContentsResult, choose_contents
 from .distance import measure_distance
-from .distance_result import DistanceConfig, DistanceResult, FileDistance
+from .distance_result import (
+    DistanceConfig,
+    DistanceResult,
+    FileDistance,
+    save_distance_page,
+)
 from .singing.evaluate import (
     EvaluateConfig,
     EvaluateResult,
@@ -50,6 +55,7 @@ from .interrogate.exchange import (
     export_interrogation,
     import_interrogation,
 )
+from .interrogate.parts import interrogate_parts
 from .maximise.maximise import (
     MaximiseConfig,
     MaximiseResult,
@@ -100,6 +106,7 @@ __all__ = [
     "export_interrogation",
     "import_interrogation",
     "interrogate_files",
+    "interrogate_parts",
     "maximise_unit",
     "measure_distance",
     "measure_statistics",
@@ -108,6 +115,7 @@ __all__ = [
     "run_bench",
     "save_attack_page",
     "save_compare_page",
+    "save_distance_page",
     "save_explain_page",
     "save_interrogate_page",
     "save_maximise_folder",

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from otoscope import records
+from otoscope.documents import document
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.metrics import Extrapolation, Interval
+from otoscope.report.distance.page import (
+    DistanceContent,
+    FileRow,
+    MeasureRow,
+    Side,
+    save_distance,
+)
 from otoscope.workflows.features import differences
 from otoscope.workflows.stats import StatsResult
 
-__all__ = ["METRICS", "DistanceConfig", "DistanceResult", "FileDistance", "Measure"]
+__all__ = [
+    "METRICS",
+    "DistanceConfig",
+    "DistanceResult",
+    "FileDistance",
+    "Measure",
+    "features_text",
+    "save_distance_page",
+]
 
 METRICS = ("frechet", "kernel", "all")
 """Names of the metrics; all is a table of everything that papers cite."""
@@ -272,3 +290,65 @@ class DistanceResult:
             "notes": self.notes,
             "versions": records.versions(),
         }
+
+    @property
+    def content(self) -> DistanceContent:
+        """What a page shows of it."""
+        columns = 2 if self.measures else 1
+        return DistanceContent(
+            cast(Any, self.config.metric),
+            self.distance,
+            _side(self.real),
+            _side(self.generated),
+            self.about,
+            self.interval,
+            self.infinity,
+            [MeasureRow(**vars(measure)) for measure in self.measures],
+            [
+                FileRow(file.file, file.n, (file.distance, file.kernel_audio)[:columns])
+                for file in self.files
+            ],
+            self.notes,
+            document("otoscope.Distance", 1, self.to_dict()),
+        )
+
+    @property
+    def about(self) -> str:
+        """Model and layer, or embedding, in words."""
+        embedding = self.real.embedding or self.generated.embedding
+        if embedding:
+            return f"embedding {embedding}"
+        return features_text(self.real.features or self.generated.features)
+
+
+def save_distance_page(result: DistanceResult, page: Path) -> None:
+    """Write the report page of a distance, completely or not at all.
+
+    Parameters
+    ----------
+    result : DistanceResult
+        Result of `measure_distance`.
+    page : Path
+        Path of the HTML file.
+
+    Examples
+    --------
+    >>> save_distance_page(result, Path("distance.html"))  # doctest: +SKIP
+    """
+    save_distance(result.content, page)
+
+
+def features_text(about: Mapping[str, Any]) -> str:
+    """Name model, layer and excerpts of features."""
+    if not about:
+        return "neither side names its model and layer"
+    rate = about["sample_rate"] / about["hop_length"]
+    return (
+        f"{about.get('name') or about['model']}, layer {about['layer']}: excerpts of "
+        f"{about['excerpt_frames'] / rate:.2f} s every {about['hop_frames'] / rate:.2f} s"
+    )
+
+
+def _side(side: StatsResult) -> Side:
+    skipped = {name: str(reason) for name, reason in side.skipped.items()}
+    return Side(str(side.path), side.n_files, side.statistics.count, skipped)

@@ -26,7 +26,7 @@ from otoscope.foreign import is_listed, read_arrays, read_text, refusing
 from otoscope.intervene.interrogation.items import Features
 from otoscope.workflows.recording import sound_files
 
-__all__ = ["Columns", "LabelledItems", "read_items"]
+__all__ = ["Columns", "LabelledItems", "metadata_of", "read_items", "read_table"]
 
 _FEATURES = ("features", "dilation_percent", "recording", "label")
 _LABELLING = (Argument("labels"), ", or ", Argument("unlabelled", True))  # part of an advice
@@ -83,7 +83,7 @@ def read_items(
         return _of_features(features, table, columns, unlabelled=unlabelled)
     manifest = data / "manifest.jsonl"
     if table:
-        rows, source = _table(table, with_labels=not unlabelled), table
+        rows, source = read_table(table, with_labels=not unlabelled), table
     elif manifest.is_file() and not unlabelled:
         rows, source = _manifest(manifest), manifest
     else:
@@ -93,10 +93,10 @@ def read_items(
         raise ParameterError(
             f"{source} names {missing[0]}, which is not there ({len(missing)} of {len(files)})"
         )
-    return LabelledItems(files, *_metadata(rows, source, columns, unlabelled=unlabelled))
+    return LabelledItems(files, *metadata_of(rows, source, columns, unlabelled=unlabelled))
 
 
-def _metadata(
+def metadata_of(
     rows: Sequence[Mapping[str, Any]], source: Path, columns: Columns, *, unlabelled: bool
 ) -> tuple[Any, Any, Any]:
     """Return labels, groups and confound of the rows of ``source``."""
@@ -175,7 +175,7 @@ def _manifest(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _table(path: Path, *, with_labels: bool) -> list[dict[str, Any]]:
+def read_table(path: Path, *, with_labels: bool) -> list[dict[str, Any]]:
     lines = io.StringIO(read_text(path), newline="")
     try:
         reader = csv.DictReader(lines, restkey="", strict=True, skipinitialspace=True)
@@ -225,12 +225,12 @@ def _of_features(
     ]
     source = path
     if table:
-        rows, source = _table(table, with_labels=not unlabelled), table
+        rows, source = read_table(table, with_labels=not unlabelled), table
     place = {name: index for index, name in reversed(list(enumerate(names)))}
     if unknown := [row["file"] for row in rows if row["file"] not in place]:
         raise ParameterError(f"{table} names {unknown[0]}, which is not in {path}")
     taken = [place[row["file"]] for row in rows]
     chosen = torch.from_numpy(features[:, taken]).float().transpose(0, 1).contiguous()
-    metadata = _metadata(rows, source, columns, unlabelled=unlabelled)
+    metadata = metadata_of(rows, source, columns, unlabelled=unlabelled)
     audio = Features(chosen, [row["file"] for row in rows])
     return LabelledItems(audio, *metadata, tuple(map(float, dilations)))

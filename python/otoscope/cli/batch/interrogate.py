@@ -31,6 +31,7 @@ from otoscope.cli.options import (
     Seed,
     declared_values,
 )
+from otoscope.cli.output import console, is_printed
 
 __all__ = ["interrogate"]
 
@@ -67,7 +68,8 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
     """Ask a model about each file of a manifest, unchanged and changed, into Parquet files.
 
     There is one row per answer. The same command resumes where it stopped, whatever was killed.
-    Each file is analysed by itself, for the longest duration that all changes leave of it.
+    Each file is analysed by itself, for the longest duration that all changes leave of it. The
+    verdict over all files: otoscope interrogate --import OUT.
 
     Example: otoscope batch interrogate songs.csv --model net.py:make --tempo 6 --out parts
     """
@@ -90,3 +92,5 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
         "interrogate", task, manifest, out, workers, ray, shard, chunk, retry_errors
     )
     finish(config, dry_run=dry_run, json_path=json_path)
+    if not dry_run and not is_printed(json_path):
+        console().print(f"verdict over all files: otoscope interrogate --import {out}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -17,6 +16,7 @@ from otoscope.cli.options import (
     OUTPUT,
     Config,
     Device,
+    Html,
     Json,
     Model,
     Seed,
@@ -91,6 +91,7 @@ def distance(  # noqa: PLR0913 - a command has the options it has
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    html: Html = None,
     json_path: Json = None,
     seed: Seed = _DISTANCE["seed"],
     workers: Workers = None,
@@ -101,12 +102,13 @@ def distance(  # noqa: PLR0913 - a command has the options it has
     Files that cannot be read are skipped and listed. With --keep the same command resumes where it
     stopped, and a folder is measured once.
 
-    Example: otoscope distance songs/ generated/ --model musicnn-mtt --metric all --interval
+    Example: otoscope distance songs/ generated/ --model musicnn-mtt --metric all --html far.html
 
     Example: otoscope distance songs/ generated/ --embedding clap-laion-music --metric all
     """
     from otoscope.workflows import DistanceConfig, FeatureConfig
     from otoscope.workflows.distance import measure_distance
+    from otoscope.workflows.distance_result import save_distance_page
 
     config = FeatureConfig(model, layer, hop, channel_axis, padded, device)
     measures = DistanceConfig(metric, infinity, interval, per_file, embedding, seed)
@@ -119,10 +121,14 @@ def distance(  # noqa: PLR0913 - a command has the options it has
         result = measure_distance(
             real, generated, config, measures, keep=keep, workers=workers, progress=progress
         )
+        if html:
+            save_distance_page(result, html)
     write_json(document("otoscope.Distance", 1, result.to_dict()), json_path)
     sides = {"real": result.real, "generated": result.generated}
     if not is_printed(json_path):
         _show(result)
+        if html:
+            console().print(f"report: {html}")
     for side in sides.values():
         show_skipped(side.path, side.skipped, _OPTIONS)
 
@@ -156,6 +162,7 @@ def stats(  # noqa: PLR0913 - a command has the options it has
     Example: otoscope stats songs/ --model musicnn-mtt --out songs.npz
     """
     from otoscope.workflows import FeatureConfig
+    from otoscope.workflows.distance_result import features_text
     from otoscope.workflows.stats import measure_statistics
 
     config = FeatureConfig(model, layer, hop, channel_axis, padded, device)
@@ -179,7 +186,7 @@ def stats(  # noqa: PLR0913 - a command has the options it has
         before = f", {result.n_done} of them measured before" if result.n_done else ""
         n_excerpts, n_files = _number(result.statistics.count), _number(result.n_files)
         screen.print(f"{out}: {n_excerpts} excerpts of {n_files} files{before}")
-        screen.print(_features(result.features))
+        screen.print(features_text(result.features))
         for note in filter(None, [*result.notes, result.few_rows]):
             screen.print(note)
     show_skipped(result.path, result.skipped, _OPTIONS)
@@ -197,9 +204,7 @@ def _show(result: DistanceResult) -> None:
         out.print(f"{it.level:.0%} of bootstrap samples of files: {it.low:.4g} to {it.high:.4g}")
     if result.infinity:
         out.print(f"extrapolated to infinitely many excerpts: {result.infinity.value:.6g}")
-    embedding = result.real.embedding or result.generated.embedding
-    about = result.real.features or result.generated.features
-    out.print(f"embedding {embedding}" if embedding else _features(about))
+    out.print(result.about)
     table = Table(box=None, pad_edge=False)
     for heading in ("", "from", "files", "excerpts"):
         table.add_column(heading)
@@ -239,16 +244,6 @@ def _show_measures(measures: tuple[Measure, ...]) -> None:
     out.print(table, soft_wrap=False)
     for reason, names in reasons.items():
         out.print(f"{', '.join(names)}: {reason}")
-
-
-def _features(about: Mapping[str, Any]) -> str:
-    if not about:
-        return "neither side names its model and layer"
-    rate = about["sample_rate"] / about["hop_length"]
-    return (
-        f"{about.get('name') or about['model']}, layer {about['layer']}: excerpts of "
-        f"{about['excerpt_frames'] / rate:.2f} s every {about['hop_frames'] / rate:.2f} s"
-    )
 
 
 def _number(n: int | None) -> str:

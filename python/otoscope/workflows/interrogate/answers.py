@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,15 @@ from otoscope.intervene.interrogation.items import Sounds, as_items
 from otoscope.intervene.interrogation.labeller import Labeller
 from otoscope.intervene.interrogation.plan import make_plan
 from otoscope.intervene.interrogation.session import AnswerLog
+from otoscope.intervene.registry import all_settings
+from otoscope.intervene.sound import SoundIntervention
 from otoscope.progress import silent
 from otoscope.seeds import item_seed
-from otoscope.workflows.interrogate.config import InterrogateConfig, doses_of
+from otoscope.workflows.interrogate.config import InterrogateConfig, doses_of, merged
 from otoscope.workflows.interrogate.interrogate import settings_of, system_of
 from otoscope.workflows.recording import load_identified_model
 
-__all__ = ["Answer", "Interrogator"]
+__all__ = ["Answer", "Interrogator", "file_seed"]
 
 _SEEDS = 2**32  # number of seeds of an interrogation
 
@@ -56,6 +58,11 @@ class Answer:
     is_placebo: bool
     answer: str
     duration: float
+
+
+def file_seed(seed: int, file: str) -> int:
+    """Seed of the renderings of a file of a batch: the same in any order of files."""
+    return item_seed(seed, file) % _SEEDS
 
 
 class Interrogator:
@@ -95,8 +102,10 @@ class Interrogator:
         rate, of_system = self._settings.sr, self._labeller.sample_rate
         if rate and of_system and rate != of_system:
             raise ParameterError(f"sr is {rate:g} Hz, and the system hears {of_system:g} Hz")
-        doses = doses_of(config.interventions, config.doses)
-        self._grid = make_grid(config.interventions, doses, kind=Sounds.kind)  # type: ignore[type-abstract]
+        interventions: Any = merged(config.interventions)
+        self._doses = doses_of(interventions, config.doses, config.interventions) or {}
+        self._interventions: Sequence[SoundIntervention] = interventions
+        self._grid = make_grid(interventions, self._doses, kind=Sounds.kind)  # type: ignore[type-abstract]
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -108,7 +117,8 @@ class Interrogator:
                 "classes": config.classes,
                 "threshold": config.threshold,
                 "padded": config.padded,
-                "conditions": [it.intervention.settings for it in self._grid.conditions],
+                "interventions": list(map(all_settings, self._interventions)),
+                "doses": self._doses,
                 "sr": settings.sr,
                 "duration": settings.duration,
                 "seed": settings.seed,
@@ -138,7 +148,7 @@ class Interrogator:
             If the file cannot be read, or is too short for the changes.
         """
         settings = self._settings
-        settings = replace(settings, seed=item_seed(settings.seed, key) % _SEEDS)
+        settings = replace(settings, seed=file_seed(settings.seed, key))
         rate = settings.sr or self._labeller.sample_rate
         items = as_items((path,), sr=rate, cache=None)
         labeller = self._labeller

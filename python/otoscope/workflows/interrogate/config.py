@@ -31,9 +31,10 @@ __all__ = [
     "truncated_files",
 ]
 
-Way = Literal["model", "export", "import", "plan"]
+Way = Literal["model", "export", "import", "parts", "plan"]
 
 _DECIDED = "which the export has decided"
+_BATCHED = "which the batch has decided"
 _UNASKED = "and an export asks no model"
 _PLANNED = "and a plan asks no model"
 _UNUSED: Mapping[Way, Mapping[str, str]] = {
@@ -55,6 +56,12 @@ _UNUSED: Mapping[Way, Mapping[str, str]] = {
         **dict.fromkeys(("doses", "budget", "dilation", "sr", "duration", "seed"), _DECIDED),
         **dict.fromkeys(("threshold", "padded"), "and the answers are there"),
         **dict.fromkeys(("transfer_to", "same_names"), "and no model is asked"),
+        "cache": "and nothing is rendered",
+    },
+    "parts": {
+        **dict.fromkeys(("classes", "threshold", "padded", "doses"), _BATCHED),
+        **dict.fromkeys(("dilation", "sr", "duration", "seed"), _BATCHED),
+        **dict.fromkeys(("budget", "transfer_to", "same_names"), "and no model is asked"),
         "cache": "and nothing is rendered",
     },
 }
@@ -149,7 +156,7 @@ def check_options(config: InterrogateConfig, way: Way, given: Collection[str] = 
     ----------
     config : InterrogateConfig
         Settings.
-    way : {"model", "export", "import", "plan"}
+    way : {"model", "export", "import", "parts", "plan"}
         What is done.
     given : collection of str
         Names of the settings that a user gave, see `otoscope.errors.refuse_ignored`.
@@ -159,9 +166,9 @@ def check_options(config: InterrogateConfig, way: Way, given: Collection[str] = 
     ParameterError
         If a setting that was given would change nothing.
     """
-    if way == "import" and config.interventions:
-        change = config.interventions[0]
-        raise ParameterError(f"the change {change} is named, {_DECIDED}; leave it out")
+    if way in ("import", "parts") and config.interventions:
+        change, decided = config.interventions[0], _DECIDED if way == "import" else _BATCHED
+        raise ParameterError(f"the change {change} is named, {decided}; leave it out")
     ignored = [Ignored(name, reason) for name, reason in _UNUSED[way].items()]
     refuse_ignored([config, config.settings], ignored, given)
 

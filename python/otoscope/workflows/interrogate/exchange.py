@@ -139,7 +139,7 @@ def export_interrogation(
     return ExportResult(export, truncated_files(items, interrogation), skipped)
 
 
-def import_interrogation(config: InterrogateConfig, predictions: Path) -> InterrogateResult:
+def import_interrogation(config: InterrogateConfig, predictions: str | Path) -> InterrogateResult:
     """Judge a system by its predictions for exported sounds.
 
     Parameters
@@ -147,7 +147,7 @@ def import_interrogation(config: InterrogateConfig, predictions: Path) -> Interr
     config : InterrogateConfig
         Its ``data`` is the folder of the export; classes, largest fall, metric and least score
         apply. The export decides the others, which must not be given.
-    predictions : Path
+    predictions : str or Path
         CSV table, see `otoscope.intervene.import_predictions`.
 
     Returns

@@ -64,6 +64,8 @@ class InterrogateResult:
         classes in alphabetical order.
     transfer : TransferResult or None
         Scores on the data and on a second data set, if one is named.
+    durations : (float, float) or None
+        Shortest and longest analysed duration, in seconds, if each file was analysed by itself.
 
     Examples
     --------
@@ -78,6 +80,7 @@ class InterrogateResult:
     skipped: Mapping[str, ParameterError] = field(default_factory=dict)
     assumed_columns: tuple[str, ...] | None = None
     transfer: TransferResult | None = None
+    durations: tuple[float, float] | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -91,6 +94,12 @@ class InterrogateResult:
                 "the model names no columns of its scores; they were taken for the classes in "
                 f"alphabetical order ({', '.join(columns)}); name others as classes (--classes) "
                 "or as output_names of the model"
+            )
+        if self.durations and self.durations[0] < self.durations[1]:
+            low, high = self.durations
+            notes.append(
+                f"each file was analysed by itself, for as long as the changes leave of it: "
+                f"{low:.3g} to {high:.3g} s"
             )
         if self.transfer is not None:
             notes += transfer_text(self.transfer, str(self.config.transfer_to))
@@ -205,7 +214,7 @@ def save_interrogate_page(interrogated: InterrogateResult, page: Path) -> None:
     >>> save_interrogate_page(interrogate_files(config), Path("horse.html"))  # doctest: +SKIP
     """
     config = interrogated.config
-    has_sounds = config.dilation is None
+    has_sounds = config.dilation is None and interrogated.result.render_pair is not None
     title = config.data.resolve().name
     if isinstance(interrogated.interrogation.items, Exported):
         title = interrogated.interrogation.items.title

@@ -1,0 +1,1 @@
+"""Page and sentence of a distance between two sets of sounds."""
