@@ -51,24 +51,24 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_sentence_says_distance_interval_and_limit() -> None:
     assert distance_sentence(CONTENT) == (
-        "Fréchet distance 3.21, 95 % interval 2.50 to 4.50, extrapolated to endless excerpts 2.00"
+        "Fréchet distance 3.21, 95 % interval 2.5 to 4.5, extrapolated to endless excerpts 2"
     )
     kernel = DistanceContent("kernel", -0.5, REAL, GENERATED, "")
-    assert distance_sentence(kernel) == "Kernel distance −0.500"
+    assert distance_sentence(kernel) == "Kernel distance −0.5"
 
 
 def test_the_page_holds_measures_files_notes_and_the_record(path: Path) -> None:
     page = path.read_text("utf-8")
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.split("<body")[1]))
     for words in (
-        "FAD 3.21 2.50 to 4.50 Fréchet distance",
+        "FAD 3.21 2.5 to 4.5 Fréchet distance",
         "MAD – – divergence; too few files",
-        "20 6.00 1.50",
+        "20 6 1.5",
         "b.wav 1 – –",
         "songs has few excerpts.",
         "Values are in net.",
         "bad.wav: cannot be read",
-        "∞ 2.00",
+        "∞ 2",
         "2 files, 40 excerpts",
         "1 file, 20 excerpts",
     ):

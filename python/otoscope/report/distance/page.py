@@ -103,7 +103,7 @@ def distance_sentence(content: DistanceContent) -> str:
     >>> side = Side("songs", 4, 40)
     >>> interval = Interval(3.2, 2.75, 4.5, 0.95)
     >>> distance_sentence(DistanceContent("frechet", 3.2, side, side, "", interval))
-    'Fréchet distance 3.20, 95 % interval 2.75 to 4.50'
+    'Fréchet distance 3.2, 95 % interval 2.75 to 4.5'
     """
     words = [f"{_NAMES[content.metric]} {significant(content.value)}"]
     if it := content.interval:
