@@ -87,10 +87,11 @@ def test_data_of_the_user_are_named_in_capitals() -> None:
 
 
 QUICKER = {
+    "interrogate": ["--doses", "1"],
     "attack": ["--duration", "2", "--steps", "3"],
     "train genre": ["--batch", "20", "--epochs", "1", "--channels", "2"],
     "train rhythm": ["--batch", "8", "--epochs", "1"],
-    "train prior": ["--steps", "2", "--shrink", "16", "--n-validation", "20"],
+    "train prior": ["--steps", "2", "--shrink", "8", "--n-validation", "130"],
     "folk train": ["--epochs", "1", "--hidden", "8"],
     "folk sample": ["--n", "2"],
     "folk continue": ["--n", "1"],

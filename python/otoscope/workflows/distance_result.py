@@ -293,7 +293,7 @@ class DistanceResult:
 
     @property
     def content(self) -> DistanceContent:
-        """What a page shows of it."""
+        """Collect what a page shows of it."""
         columns = 2 if self.measures else 1
         return DistanceContent(
             cast(Any, self.config.metric),
