@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from otoscope.papers.output import write_record
 from otoscope.progress import Progress, tracked
 from otoscope.report.figures import ResultTable
 
-__all__ = ["rows_of_songs", "write_run"]
+__all__ = ["rows_of_songs", "rows_with", "write_run"]
 
 _SETTINGS = "settings"
 
@@ -52,6 +52,11 @@ def rows_of_songs(
                 written.append(songs[index], {**row, **seconds}, seed=None)
     rows = {row["key"]: row for row in records.stream(path)}
     return [{"song": song, **_without(rows[song])} for song in songs]
+
+
+def rows_with(rows: Sequence[Mapping[str, Any]], **values: Any) -> list[Mapping[str, Any]]:
+    """Return the rows that have these values."""
+    return [row for row in rows if all(row[name] == value for name, value in values.items())]
 
 
 def write_run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from otoscope.intervene import InterrogationResult
 from otoscope.intervene.interrogation.verdict import has_moved
 from otoscope.metrics import Interval
+from otoscope.papers.c_horse.verdict_rates import verdict_counts
 from otoscope.report.figures import COLOURS, ResultTable, svg_figure
 from otoscope.report.interrogation.dose_charts import draw_dose_curve
 from otoscope.report.numbers import with_bounds
@@ -77,7 +77,13 @@ def horse_tables(
         "False alarms",
         ("honest systems", "called a horse", "at most (95 %)", "all verdicts", "unchanged"),
         tuple(
-            (name, _count(rows), f"{_most(rows):.1%}", _kinds(rows), _mean(rows, "unchanged"))
+            (
+                name,
+                _count(rows),
+                f"{_most(rows):.1%}",
+                verdict_counts(rows),
+                _mean(rows, "unchanged"),
+            )
             for name, rows in alarms.items()
         ),
     )
@@ -147,11 +153,6 @@ def _mean(rows: Sequence[Row], name: str) -> str:
 
 def _count(rows: Sequence[Row]) -> str:
     return f"{_n_horses(rows)} of {len(rows)}"
-
-
-def _kinds(rows: Sequence[Row]) -> str:
-    counts = Counter(row["verdict"] for row in rows).most_common()
-    return ", ".join(f"{kind} {count}" for kind, count in counts)
 
 
 def _most(rows: Sequence[Row]) -> float:

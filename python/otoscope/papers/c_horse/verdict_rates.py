@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from otoscope.metrics import Interval
 
-__all__ = ["VERDICTS", "rate", "rate_row"]
+__all__ = ["VERDICTS", "rate", "rate_row", "verdict_counts"]
 
 VERDICTS = ("cleared", "undecided", "horse")
 """Verdicts in the order of the tables' columns; "chance" counts as undecided."""
@@ -25,6 +27,12 @@ def rate_row(name: str, verdicts: Sequence[str]) -> tuple[str, ...]:
     kinds = ["undecided" if kind == "chance" else kind for kind in verdicts]
     cells = (_cell(kinds.count(kind), len(kinds)) for kind in VERDICTS)
     return (name, *cells)
+
+
+def verdict_counts(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Count the verdicts of rows, the most frequent first: "horse 3, cleared 2"."""
+    counts = Counter(row["verdict"] for row in rows).most_common()
+    return ", ".join(f"{kind} {count}" for kind, count in counts)
 
 
 def _cell(n_hits: int, n: int) -> str:

@@ -31,7 +31,8 @@ from otoscope.papers.c_horse.desperf.dances import (
     trained,
 )
 from otoscope.papers.c_horse.stretched_dances import HeardDances
-from otoscope.papers.runs import rows_of_songs, write_run
+from otoscope.papers.c_horse.verdict_rates import verdict_counts
+from otoscope.papers.runs import rows_of_songs, rows_with, write_run
 from otoscope.progress import Progress, silent
 from otoscope.report.figures import COLOURS, ResultTable, svg_figure
 from otoscope.report.numbers import with_bounds
@@ -116,7 +117,7 @@ def horse_desperf(
         progress=progress,
         shown="trainings",
     )
-    trainings = {name: _rows(rows, "training", name) for name in CORPORA}
+    trainings = {name: rows_with(rows, kind="training", corpus=name) for name in CORPORA}
     tables = _tables(rows, trainings)
     _draw(trainings, out / "horse_desperf.svg")
     write_run(out, "horse_desperf", config, tables, rows, {})
@@ -157,14 +158,11 @@ def _regulated(
     return {**scores, "effect": result.effect()}
 
 
-def _rows(rows: Sequence[Row], kind: str, name: str) -> list[Row]:
-    return [row for row in rows if row["kind"] == kind and row["corpus"] == name]
-
-
 def _tables(rows: Sequence[Row], trainings: Mapping[str, Sequence[Row]]) -> list[ResultTable]:
     corpora, artists, systems = [], [], []
     for name in CORPORA:
-        (about,), (effect,) = _rows(rows, "corpus", name), _rows(rows, "artists", name)
+        (about,) = rows_with(rows, kind="corpus", corpus=name)
+        (effect,) = rows_with(rows, kind="artists", corpus=name)
         counts = str(about["clips"]), str(about["artists"])
         corpora.append((name, *counts, _text(about["tempo"]), _text(about["timbre"])))
         artists.append((name, *(_text(effect[part]) for part in ("known", "new", "effect"))))
@@ -172,9 +170,7 @@ def _tables(rows: Sequence[Row], trainings: Mapping[str, Sequence[Row]]) -> list
             seeds_text([row[key]["value"] for row in trainings[name]])
             for key in _SYSTEM_COLUMNS.values()
         ]
-        verdicts = [row["verdict"] for row in trainings[name]]
-        kinds = ", ".join(f"{kind} {verdicts.count(kind)}" for kind in sorted(set(verdicts)))
-        systems.append((name, *cells, kinds))
+        systems.append((name, *cells, verdict_counts(trainings[name])))
     n_seeds = len(trainings["confounded"])
     return [
         ResultTable(

@@ -39,7 +39,7 @@ from otoscope.papers.c_horse.desperf.dissect_parts import (
     layers,
     maximised,
 )
-from otoscope.papers.runs import rows_of_songs, write_run
+from otoscope.papers.runs import rows_of_songs, rows_with, write_run
 from otoscope.progress import Progress, silent
 from otoscope.report.figures import COLOURS, ResultTable, svg_figure
 from otoscope.report.numbers import percent
@@ -110,7 +110,7 @@ def horse_dissect(
         progress=progress,
         shown="systems",
     )
-    nets = {name: _rows(rows, "net", name) for name in CORPORA}
+    nets = {name: rows_with(rows, kind="net", corpus=name) for name in CORPORA}
     tables = [*_tables(nets), _swapped(rows, nets)]
     _draw(nets, out / "horse_dissect.svg")
     write_run(out, "horse_dissect", config, tables, rows, {})
@@ -136,10 +136,6 @@ def _row(
             "explained": explained(answers, known, tested, sizes),
         }
     return row | summary(interrogated(answers, tested, sizes, seed=config.seed))
-
-
-def _rows(rows: Sequence[Row], kind: str, name: str) -> list[Row]:
-    return [row for row in rows if row["kind"] == kind and row["corpus"] == name]
 
 
 def _over(rows: Sequence[Row], *path: str | int, is_fraction: bool = True) -> str:
@@ -203,7 +199,7 @@ def _swapped(rows: Sequence[Row], nets: Mapping[str, Sequence[Row]]) -> ResultTa
     cells = []
     for name in CORPORA:
         systems = {"net": nets[name]}
-        systems |= {row["system"]: [row] for row in _rows(rows, "classifier", name)}
+        systems |= {row["system"]: [row] for row in rows_with(rows, kind="classifier", corpus=name)}
         for system, own in systems.items():
             numbers = [_over(own, key, "value") for key in keys]
             cells.append((name, system, *numbers))

@@ -28,7 +28,8 @@ from otoscope.papers.c_horse.desperf.dances import (
     summary,
     trained,
 )
-from otoscope.papers.runs import rows_of_songs, write_run
+from otoscope.papers.c_horse.verdict_rates import verdict_counts
+from otoscope.papers.runs import rows_of_songs, rows_with, write_run
 from otoscope.progress import Progress, silent
 from otoscope.report.figures import COLOURS, ResultTable, svg_figure
 from otoscope.report.numbers import signed
@@ -122,7 +123,7 @@ def horse_repair(
         progress=progress,
         shown="trainings",
     )
-    arms = {arm: [row for row in rows if row["arm"] == arm] for arm in _ARMS}
+    arms = {arm: rows_with(rows, arm=arm) for arm in _ARMS}
     tables = [_table(arms), _differences(arms)]
     _draw(arms, out / "horse_repair.svg")
     write_run(out, "horse_repair", config, tables, rows, {})
@@ -157,9 +158,7 @@ def _table(arms: Mapping[str, Sequence[Row]]) -> ResultTable:
     cells = []
     for arm, rows in arms.items():
         numbers = [seeds_text(_values(rows, key)) for key in _NUMBERS.values()]
-        verdicts = [row["verdict"] for row in rows]
-        kinds = ", ".join(f"{kind} {verdicts.count(kind)}" for kind in sorted(set(verdicts)))
-        cells.append((arm, *numbers, kinds))
+        cells.append((arm, *numbers, verdict_counts(rows)))
     return ResultTable(
         f"DeSPerF trained in three ways, means of {len(arms['plain'])} trainings",
         ("training", *_NUMBERS, "verdicts"),
