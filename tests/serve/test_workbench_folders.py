@@ -135,6 +135,8 @@ def test_two_sets_have_the_distance_of_the_command(
     report = file_of(client, result, "report.html").text
     assert "How far is generated from real?" in report
     assert escape(HOSTILE) in report
+    assert "not comparable with published figures" in " ".join(result["notes"])
+    assert "--" not in " ".join(result["notes"])
     assert not [key for key in (*item["real"], *item["generated"]) if key in report]
     assert not [k for k in (*item["real"], *item["generated"]) if k in json.dumps(record)]
     wrong = answered(client, {**item, "layer": "nowhere"})

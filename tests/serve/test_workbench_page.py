@@ -112,6 +112,10 @@ def test_an_upload_is_attacked_and_hostile_names_stay_text(page: Any) -> None:
     assert run(page, "attack").startswith("done")
     assert len(uploads) == 1
     frame = report_of(page)
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Open the report in a tab").click()
+    assert opened.value.evaluate("window.origin") == "null"
+    opened.value.close()
     assert frame.locator("[aria-label=Listen] button").count() >= 2
     assert frame.locator("img[src=x]").count() == page.locator("img").count() == 0
     assert "<img" in page.inner_text("#history")
@@ -149,7 +153,10 @@ def test_a_folder_is_interrogated_and_two_sets_are_measured(page: Any) -> None:
     assert run(page, "distance").startswith("done")
     assert "distance" in page.inner_text("#sentence")
     assert page.locator("#table tr").count() == 4
-    assert page.locator("#report").is_hidden()
+    assert "How far is generated from real?" in report_of(page).inner_text("h1")
+    page.fill("#layer", "nowhere")
+    assert "nowhere" in run(page, "distance")
+    assert page.locator("#result").is_hidden()
 
 
 def test_a_job_shows_its_progress_and_is_cancelled(page: Any) -> None:

@@ -7,11 +7,12 @@ by the user's names.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from html import escape
 from pathlib import Path
@@ -36,6 +37,7 @@ _KEPT_MODELS = 3
 _MOST_SAMPLES = 1 << 28  # of all channels of a sound: 1 GB in memory
 _SAID_EVERY = 0.1  # seconds
 _UNLABELLED = Argument("unlabelled", True)
+_OPTION = re.compile(r" \(--[a-z-]+\)")  # of the command line
 _WORDS = {
     "target": "Output",
     "start": "Start",
@@ -272,11 +274,10 @@ def _interrogate(
 def _distance(
     item: Mapping[str, Any], loaded: Callable[[str], Any], limits: Limits, names: _Names
 ) -> dict[str, Any]:
-    from otoscope.report.distance.page import distance_sentence
+    from otoscope.report.distance.page import distance_sentence, save_distance
     from otoscope.report.numbers import significant
     from otoscope.workflows import DistanceConfig, FeatureConfig
     from otoscope.workflows.distance import measure_distance
-    from otoscope.workflows.distance_result import save_distance_page
 
     out = Path(item["out"])
     real, generated = (_side(item[side], side, out, limits, names) for side in _SIDES)
@@ -291,7 +292,8 @@ def _distance(
     finally:
         for folder in (real, generated):
             shutil.rmtree(folder)
-    save_distance_page(result, out / REPORT)
+    content = replace(result.content, notes=[_OPTION.sub("", note) for note in result.notes])
+    save_distance(content, out / REPORT)
     skipped = [
         f"{name}: {reason}"
         for side in (result.real, result.generated)
@@ -302,10 +304,10 @@ def _distance(
         for file in result.files
     ]
     return {
-        "sentence": distance_sentence(result.content),
-        "notes": [*result.notes, *skipped],
+        "sentence": distance_sentence(content),
+        "notes": [*content.notes, *skipped],
         "table": [("file", "excerpts", "distance"), *rows] if rows else None,
-        "files": names.write(out, result.content.record),
+        "files": names.write(out, content.record),
         "result": out.name,
     }
 

@@ -75,16 +75,20 @@ const title = (kind) => kind === "interrogate" ? names("archive") : kind === "di
 
 async function run(kind) {
   const started = performance.now();
+  let key = null;
   busy(true);
   say("state", "");
   try {
-    const name = title(kind), key = await entered(kind);
+    const name = title(kind);
+    key = await entered(kind);
     const result = await ended("/work", key, progressed, LOST);
     remember({ key, kind, name, model: $("model").value, sentence: result.sentence, result: result.result });
     show(result);
     say("state", `done in ${((performance.now() - started) / 1000).toFixed(1)} s`);
   } catch (problem) {
-    say("state", problem.message, problem.message !== "cancelled");
+    const failed = problem.message !== "cancelled";
+    say("state", problem.message, failed);
+    if (failed && key) $("result").hidden = true; // an earlier one would be taken for this one's
   } finally {
     busy(false);
     document.body.dataset.runs = String(Number(document.body.dataset.runs || 0) + 1);
@@ -132,6 +136,11 @@ function show(result) {
     link.download = name;
     return link;
   }));
+  if (result.files.includes("report.html")) {
+    const link = element("a", "Open the report in a tab");
+    Object.assign(link, { href: place("report.html"), target: "_blank", rel: "noopener" });
+    $("files").prepend(link);
+  }
   $("report").hidden = !result.files.includes("report.html");
   if (!$("report").hidden) $("report").src = place("report.html");
   if (result.outputs) $("targets").replaceChildren(...result.outputs.map((name) => new Option(name)));
@@ -166,13 +175,15 @@ function remember(entry) {
 
 function list() {
   $("history").replaceChildren(...stored().map((entry) => {
-    const item = document.createElement("li"), button = element("button", `${String(entry.at).slice(0, 16).replace("T", " ")} · ${entry.kind} · ${entry.name} · ${entry.model}: ${String(entry.sentence).slice(0, 80)}`);
+    const item = document.createElement("li"), button = element("button", `${String(entry.at).slice(0, 16).replace("T", " ")} · ${entry.kind} · ${entry.name} · ${entry.model}: ${shortened(String(entry.sentence))}`);
     button.type = "button";
     button.addEventListener("click", () => reopen(entry));
     item.append(button);
     return item;
   }));
 }
+
+const shortened = (text) => text.length > 80 ? text.slice(0, 80).replace(/\s+\S*$/, "") + " …" : text;
 
 async function reopen({ key }) {
   try {
