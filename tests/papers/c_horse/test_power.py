@@ -104,7 +104,7 @@ def test_as_many_items_as_planned_are_cleared_by_the_verdict(
         0.05, noise.error, n_doses=len(doses), design=noise.design, per_group=noise.per_group
     )
     assert rate_of_cleared(n, flips, doses, n_runs) >= 0.8
-    assert rate_of_cleared(n // 2, flips, doses, n_runs) <= 0.5
+    assert rate_of_cleared(n // 2, flips, doses, n_runs) <= 0.6
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,8 @@ def test_as_many_items_as_planned_are_cleared_by_the_verdict(
         (lambda: AnswerNoise(0.0), "flips is 0"),
         (lambda: AnswerNoise(0.1, 2), "correlation 2"),
         (lambda: items_needed(0.0, 0.2), "max_change is 0"),
+        (lambda: items_needed(0.05, math.inf), "error inf"),
+        (lambda: items_needed(0.05, 0.2, design=0.5), "design is 0.5"),
         (lambda: measure_noise([0, 0], ["a", "b"]), "0 differences"),
         (lambda: AnswerModel(0.9, 0.9, 0.5, 0, 0), "flips at most 0.18"),
         (lambda: AnswerModel(0.9, 0.9, 0.1, 2, 0), "correlation is 2"),

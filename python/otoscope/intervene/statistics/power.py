@@ -181,11 +181,13 @@ def items_needed(
     >>> items_needed(0.05, AnswerNoise(flips=0.04).error, n_doses=6)
     298
     """
-    if not 0 < max_change < 1 or error < 0 or n_doses < 1 or not 0 < power < 1:
+    if not 0 < max_change < 1 or not 0 <= error < math.inf or n_doses < 1 or not 0 < power < 1:
         raise ParameterError(
             f"max_change is {max_change:g}, error {error:g}, n_doses {n_doses}, power {power:g}; "
-            "must be in (0, 1), >= 0, >= 1 and in (0, 1)"
+            "must be in (0, 1), >= 0 and finite, >= 1 and in (0, 1)"
         )
+    if not (1 <= design < math.inf and 1 <= per_group < math.inf):
+        raise ParameterError(f"design is {design:g}, per_group {per_group:g}; must be >= 1")
 
     def suffices(n_items: int) -> bool:
         probability = probability_to_clear(
