@@ -137,7 +137,7 @@ def wheel_cuda(session: nox.Session) -> None:
     newest = max((ROOT / "dist").glob("otoscope-*.whl"), key=lambda path: path.stat().st_mtime)
     session.log(f"{newest.name}: {newest.stat().st_size / 1e6:.1f} MB")
     shutil.unpack_archive(newest, folder / "unpacked", "zip")
-    (module,) = (folder / "unpacked" / "otoscope").glob("_cuda*")
+    (module,) = (folder / "unpacked" / "otoscope").glob("_cuda*.so")
     session.run(sys.executable, ".ci/cuda_sizes.py", str(module), external=True)
     run(session, "venv", str(folder / "env"))
     python = str(folder / "env" / "bin" / "python")
