@@ -38,7 +38,7 @@ toc_object_entries_show_parents = "hide"
 # Only names of our own must resolve: other projects' inventories would need the network.
 nitpick_ignore_regex = [("py:.*", r"(?!otoscope).*")]
 
-bibtex_bibfiles = ["references.bib"]
+bibtex_bibfiles = ["../python/otoscope/report/methods/references.bib"]
 bibtex_default_style = "unsrt"
 
 here = Path(__file__).parent

@@ -18,6 +18,7 @@ from tests.support.commands import parse
 from tests.support.paths import ROOT
 
 PAPERS = ROOT / "docs" / "papers"
+BIBLIOGRAPHY = ROOT / "python" / "otoscope" / "report" / "methods" / "references.bib"
 
 PAGES = sorted(
     [ROOT / "README.md", *ROOT.glob("docs/tutorials/*.md"), *ROOT.glob("docs/howto/*.md")]
@@ -103,7 +104,7 @@ def test_bibliography_holds_the_cited_works_and_no_others() -> None:
         for path in (ROOT / folder).rglob(pattern)
         for key in re.findall(r":cite:`(\w+)`", path.read_text())
     }
-    entries = re.findall(r"^@\w+\{(\w+),", (ROOT / "docs" / "references.bib").read_text(), re.M)
+    entries = re.findall(r"^@\w+\{(\w+),", BIBLIOGRAPHY.read_text("utf-8"), re.M)
     assert sorted(entries) == sorted(cited)
 
 

@@ -103,7 +103,7 @@ def test_words_filter_units_by_number_name_and_song(page: Any) -> None:
 @pytest.mark.browser
 def test_hostile_names_stay_text_and_every_control_has_a_name(page: Any) -> None:
     assert page.get_by_text(f"Unit 2: {HOSTILE}").count() == 1
-    assert page.get_by_text(f"detector {HOSTILE}").count() == 1
+    assert page.locator("header").get_by_text(f"detector {HOSTILE}").count() == 1
     names = page.locator("button").evaluate_all(
         "nodes => nodes.map(n => n.getAttribute('aria-label') || n.textContent.trim())"
     )

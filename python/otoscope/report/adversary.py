@@ -14,6 +14,7 @@ from otoscope.attack.evaluation import Evaluation
 from otoscope.errors import ParameterError
 from otoscope.records import to_json, versions
 from otoscope.report.geometry import Panel, mask_png, polyline
+from otoscope.report.methods.paragraphs import adversary_methods
 from otoscope.report.numbers import UNKNOWN, Tick, decibels, decimals, number, ticks
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, lossless_uri
@@ -42,12 +43,13 @@ _COLUMNS = 800
 _AUDIBLE_DB = 20.0  # noise this near to a segment's level is heard in most music
 
 
-def save_adversary(
+def save_adversary(  # noqa: PLR0913 - what the page says, all keyword-only
     evaluation: Evaluation,
     path: str | os.PathLike[str],
     sounds: tuple[Tensor, Tensor],
     *,
     model: str = "",
+    method: str = "",
     title: str = "An adversary",
     start: float = 0.0,
     notes: Sequence[str] = (),
@@ -65,6 +67,8 @@ def save_adversary(
         ``evaluation.sr``.
     model : str
         Name of the model.
+    method : str
+        Name of the attack, as ``otoscope attack --method`` takes it.
     title : str
         Heading, the name of the attacked file for example. Any text; it is escaped.
     start : float
@@ -120,7 +124,8 @@ def save_adversary(
         ],
         json=in_script(to_json(evaluation)),
     )
-    save_page(page, "adversary.html", path)
+    made = adversary_methods(evaluation, model=model, method=method)
+    save_page(page, "adversary.html", path, methods=made)
 
 
 def aim(evaluation: Evaluation) -> str:

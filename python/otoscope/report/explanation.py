@@ -32,6 +32,7 @@ from otoscope.report.geometry import (
     time_unit,
     waveform,
 )
+from otoscope.report.methods.paragraphs import explanation_methods
 from otoscope.report.numbers import UNKNOWN, Tick, decimals, number, significant, ticks
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sentences import cautions, others, sentence
@@ -123,7 +124,13 @@ def save_html(
         )
     page = explanation_page(explanation, curve, title, truth, notes)
     facts = [] if measures is None else measure_facts(measures)
-    save_page(replace(page, measures=facts), "explanation.html", path)
+    made = explanation_methods(
+        [vars(explanation.settings)],
+        [explanation.target],
+        [explanation.n_coalitions],
+        explanation.versions,
+    )
+    save_page(replace(page, measures=facts), "explanation.html", path, methods=made)
 
 
 @dataclass(frozen=True)

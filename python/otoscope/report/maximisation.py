@@ -14,14 +14,8 @@ from otoscope.errors import ParameterError
 from otoscope.explain.maximise import MaximisationResult, RankedResult, Ranking
 from otoscope.protocols import Patch
 from otoscope.records import to_json, versions
-from otoscope.report.geometry import (
-    Panel,
-    mask_png,
-    mel_ticks,
-    polyline,
-    time_span,
-    time_unit,
-)
+from otoscope.report.geometry import Panel, mask_png, mel_ticks, polyline, time_span, time_unit
+from otoscope.report.methods.paragraphs import maximisation_methods
 from otoscope.report.numbers import Tick, percent, significant, ticks
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, lossless_uri
@@ -140,7 +134,7 @@ def save_maximisation(
         facts=_facts(ranking, summary),
         json=in_script(to_json(_plain(ranking, summary))),
     )
-    save_page(page, "maximisation.html", path)
+    save_page(page, "maximisation.html", path, methods=maximisation_methods(ranking, summary))
 
 
 def sentence(ranking: Ranking, summary: MaximisationSummary, made: float, real: float) -> str:

@@ -21,6 +21,8 @@ from otoscope.records import write_text
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from otoscope.report.methods.bibliography import Methods
+
 __all__ = ["Fact", "content_of", "in_script", "render", "save_page", "share_assets"]
 
 
@@ -44,9 +46,14 @@ def save_page(
     path: str | os.PathLike[str],
     *,
     package: str = "otoscope.report",
+    methods: Methods | None = None,
 ) -> None:
-    """Write a page, whole or not at all; the template is one of the package's."""
-    write_text(Path(path), render(template, content_of(page), package=package))
+    """Write a page, whole or not at all; the template is one of the package's.
+
+    The page ends with ``methods``: how its result was obtained.
+    """
+    content = {**content_of(page), "methods": methods}
+    write_text(Path(path), render(template, content, package=package))
 
 
 def render(template: str, content: dict[str, Any], *, package: str = "otoscope.report") -> str:

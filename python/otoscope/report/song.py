@@ -16,6 +16,7 @@ from otoscope.errors import ParameterError
 from otoscope.protocols import Patch, Sound, read_sound
 from otoscope.records import to_json
 from otoscope.report.geometry import loudness_png, mask_png, mel_ticks, polyline, waveform
+from otoscope.report.methods.paragraphs import record_methods
 from otoscope.report.numbers import Tick, decimals, signed, ticks
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import data_uris
@@ -172,6 +173,7 @@ def save_song(
         ),
         "song.html",
         path,
+        methods=record_methods(explained),
     )
 
 

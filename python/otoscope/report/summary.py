@@ -13,6 +13,7 @@ import numpy as np
 
 from otoscope.errors import ParameterError
 from otoscope.report.index import link_from
+from otoscope.report.methods.paragraphs import record_methods
 from otoscope.report.numbers import Tick, decimals, number, signed, ticks
 from otoscope.report.pages import save_page
 from otoscope.report.profiles import Array, Features, Profile, features_of, profile_of
@@ -108,6 +109,7 @@ def save_summary(
         ),
         "summary.html",
         path,
+        methods=record_methods(explained),
     )
 
 

@@ -197,6 +197,7 @@ def save_attack_page(result: AttackFileResult, path: Path) -> None:
         path,
         (piece.original, piece.adversary),
         model=result.model,
+        method=method_of(result.config),
         title=result.config.sound.name,
         start=piece.start,
         notes=result.notes,

@@ -343,7 +343,7 @@ def test_every_picture_and_control_has_words(page: Any) -> None:
     )
     assert len(buttons) == 2 + 2 * 3  # theme, download, pairs
     assert all(buttons)
-    page.locator("summary").focus()
+    page.locator("details:not(.methods details) > summary").focus()
     page.keyboard.press("Enter")
     assert page.locator("details table").is_visible()
 
@@ -369,7 +369,7 @@ def test_nothing_runs_over_the_edge(
     browser: Any, report: Path, size: dict[str, int], scheme: str
 ) -> None:
     for page in opened(browser, report, viewport=size, color_scheme=scheme):
-        page.locator("summary").click()
+        page.locator("details:not(.methods details) > summary").click()
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
         widths = page.locator(".forest .bar").evaluate_all(
             "nodes => nodes.map(n => n.getBoundingClientRect().width)"

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from otoscope.documents import document
 from otoscope.folk.data import COLLECTIONS, TuneCounts
 from otoscope.records import to_json, versions
+from otoscope.report.methods.bibliography import methods
 from otoscope.report.numbers import UNKNOWN, Tick, percent, ticks
 from otoscope.report.pages import Fact, in_script, save_page
 
@@ -139,7 +140,11 @@ def save_counts(counts: TuneCounts, path: str | os.PathLike[str], *, tokens: str
             )
         ),
     )
-    save_page(page, "counts.html", path, package="otoscope.folk.report")
+    made = methods(
+        f"Tunes of {', '.join(source.title for source in counts.sources)} were written as tokens "
+        f"({tokens}) [@sturm2016folkrnn]; near duplicates, in any key, are in one split."
+    )
+    save_page(page, "counts.html", path, package="otoscope.folk.report", methods=made)
 
 
 def _sources(counts: TuneCounts) -> _CountTable:

@@ -19,6 +19,7 @@ from otoscope.folk.metrics import (
 )
 from otoscope.metrics import Interval
 from otoscope.records import to_json
+from otoscope.report.methods.bibliography import methods
 from otoscope.report.numbers import Tick, percent, significant, ticks
 from otoscope.report.pages import in_script, save_page
 
@@ -138,7 +139,12 @@ def save_population(
         _embedding(embedding, of(embedding.distance.aspect)) if embedding else None,
         in_script(to_json(record)),
     )
-    save_page(page, "population.html", path, package="otoscope.folk.report")
+    aspects = dict.fromkeys(distance.aspect for distance in content.distances)
+    made = methods(
+        f"Generated tunes were compared as a population with held-out tunes [@sturm2016folkrnn] "
+        f"({about}), in these aspects: {', '.join(aspects)}."
+    )
+    save_page(page, "population.html", path, package="otoscope.folk.report", methods=made)
 
 
 def _row(distance: PopulationDistance) -> _Row:

@@ -24,6 +24,7 @@ from otoscope.folk.abc import Tune
 from otoscope.folk.abc.elements import MeasureRest
 from otoscope.folk.report.sheet import EVENTS, engrave, in_page
 from otoscope.records import to_json, versions
+from otoscope.report.methods.bibliography import methods
 from otoscope.report.pages import Fact, in_script, save_page
 
 __all__ = ["TuneSurprise", "save_surprise", "sentence"]
@@ -171,7 +172,11 @@ def save_surprise(
         facts=_facts(tunes),
         json=in_script(to_json(document("otoscope.TuneSurprises", 2, record))),
     )
-    save_page(page, "surprise.html", path, package="otoscope.folk.report")
+    made = methods(
+        f"The surprise of each token of {len(tunes):,} tunes is its negative log-probability "
+        f"given the tokens before it, under the network {model} [@sturm2016folkrnn]."
+    )
+    save_page(page, "surprise.html", path, package="otoscope.folk.report", methods=made)
 
 
 def _tune_views(tunes: Sequence[TuneSurprise]) -> tuple[list[_TuneView], list[str]]:

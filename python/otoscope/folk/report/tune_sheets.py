@@ -17,6 +17,7 @@ from otoscope.folk.metrics import TuneCheck
 from otoscope.folk.report.sheet import in_page
 from otoscope.folk.report.sound import event_onsets
 from otoscope.records import to_json, versions
+from otoscope.report.methods.bibliography import methods
 from otoscope.report.pages import in_script, save_page
 from otoscope.report.sounds import data_uri
 from otoscope.signal import encode_audio
@@ -109,7 +110,11 @@ def save_sheets(
         sections=[_section(i, tune) for i, tune in enumerate(tunes, start=1)],
         json=in_script(to_json(document("otoscope.TuneChecks", 2, record))),
     )
-    save_page(page, "tune_sheets.html", path, package="otoscope.folk.report")
+    made = methods(
+        f"{len(tunes):,} tunes were read as ABC and checked, bar by bar, by the rules of the "
+        "notation, as generated tunes were looked at [@sturm2016folkrnn]."
+    )
+    save_page(page, "tune_sheets.html", path, package="otoscope.folk.report", methods=made)
 
 
 def _sentence(checks: Sequence[TuneCheck]) -> str:

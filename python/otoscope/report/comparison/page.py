@@ -15,6 +15,7 @@ from otoscope.report.decisive import SharedRow, TransferTable, shared_rows, tran
 from otoscope.report.explanation import Cells, segment_cells
 from otoscope.report.geometry import loudness_png, mel_ticks, time_span, time_unit
 from otoscope.report.index import link_from
+from otoscope.report.methods.paragraphs import explanation_methods
 from otoscope.report.numbers import UNKNOWN, Tick, number, signed, ticks
 from otoscope.report.pages import save_page
 from otoscope.report.sentences import because, place, r2
@@ -124,6 +125,11 @@ def save_comparison(
         ),
         "comparison.html",
         path,
+        methods=explanation_methods(
+            [vars(explanation.settings) for explanation in explanations],
+            [explanation.target for explanation in explanations],
+            [explanation.n_coalitions for explanation in explanations],
+        ),
     )
 
 

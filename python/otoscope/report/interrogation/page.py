@@ -33,6 +33,7 @@ from otoscope.report.interrogation.text import (
     typeset,
 )
 from otoscope.report.interrogation.verdict import gloss, interrogation_record, verdict_text
+from otoscope.report.methods.paragraphs import interrogation_methods
 from otoscope.report.numbers import Tick, format_change, format_p, format_score, ticks
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, data_uris
@@ -180,7 +181,8 @@ def save_interrogation(
     page = interrogation_page(
         result, render_pair=render_pair, model=model, title=title, notes=notes, skipped=skipped
     )
-    save_page(page, "interrogation.html", path)
+    made = interrogation_methods(result, model=model)
+    save_page(page, "interrogation.html", path, methods=made)
 
 
 def interrogation_page(

@@ -10,6 +10,7 @@ from otoscope.errors import ParameterError
 from otoscope.records import versions
 from otoscope.report.geometry import Panel, mask_png
 from otoscope.report.maximisation import Specimen, loudness, loudness_scale
+from otoscope.report.methods.bibliography import methods
 from otoscope.report.numbers import significant
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, data_uris
@@ -92,7 +93,12 @@ def save_atlas(
         ],
         json=in_script(summary.record),
     )
-    save_page(page, "atlas.html", path)
+    made = methods(
+        f"For {len(units):,} units of {summary.layer} ({summary.about}), inputs were made by "
+        "activation maximisation [@mishra2019], and shown beside the real excerpts that drive the "
+        "unit furthest; units were named by concepts after Wu et al. [@wu2024and]."
+    )
+    save_page(page, "atlas.html", path, methods=made)
 
 
 @dataclass(frozen=True)
