@@ -1,12 +1,12 @@
 # Forwards to noxfile.py, which also runs where there is no make. Nothing here needs apt.
 #   make demo | test | test-all | mutations | cov | lint | gates | bench | docs
-#   make cuda-report | wheel-cuda (nvcc)        make test ARGS="-k stft"
+#   make cuda-report | wheel-cuda (nvcc) | release-rehearsal        make test ARGS="-k stft"
 PYTHON ?= python3
 NOX := .venv/bin/nox
 
-.PHONY: demo test test-all mutations cov lint gates bench docs cuda-report wheel-cuda clean
+.PHONY: demo test test-all mutations cov lint gates bench docs cuda-report wheel-cuda release-rehearsal clean
 
-demo test test-all mutations cov lint gates bench docs cuda-report wheel-cuda: $(NOX)
+demo test test-all mutations cov lint gates bench docs cuda-report wheel-cuda release-rehearsal: $(NOX)
 	$(NOX) --session $@ -- $(ARGS)
 
 $(NOX):

@@ -92,6 +92,7 @@ def lint(session: nox.Session) -> None:
     package = [str(path) for path in sorted((ROOT / "python" / "otoscope").rglob("*.py"))]
     prose = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs"]
     sources = ["python", "csrc", "tests", "benchmarks", "examples"]
+    workflows = [str(path) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
     gates: dict[str, tuple[str, ...]] = {
         "ruff": ("ruff", "check", "--quiet", "."),
         "ruff format": ("ruff", "format", "--check", "--quiet", "."),
@@ -102,6 +103,10 @@ def lint(session: nox.Session) -> None:
         "spelling": ("codespell", *prose, *sources),
         "pyproject": ("validate-pyproject", "pyproject.toml"),
         "stubs": (sys.executable, ".ci/stubs.py"),
+        "workflows": ("zizmor", "--offline", "--quiet", ".github"),
+        "schema of workflows": (*schema("github-workflows"), *workflows),
+        "citation": (*schema("citation-file-format"), "CITATION.cff"),
+        "container": ("hadolint", "Dockerfile"),
         "shellcheck": ("shellcheck", "benchmarks/gpu.sh", ".ci/cuda", ".ci/run", ".ci/sanitize"),
     }
     failed = [name for name, command in gates.items() if not passes(session, name, command)]
@@ -147,6 +152,14 @@ def wheel_cuda(session: nox.Session) -> None:
         session.run(python, "-m", "otoscope.cli", "doctor", external=True)
 
 
+@nox.session(name="release-rehearsal")
+def release_rehearsal(session: nox.Session) -> None:
+    """Build sdist and wheel, install them on each Python without a compiler, and use them."""
+    install(session)
+    page = "docs/contributing/release-rehearsal.md"
+    session.run(sys.executable, ".ci/rehearse.py", "--page", page, *session.posargs, external=True)
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; warnings are errors."""
@@ -166,6 +179,11 @@ def bench(session: nox.Session) -> None:
 def run(session: nox.Session, *command: str, env: Mapping[str, str] | None = None) -> None:
     """Run a module of this environment's Python."""
     session.run(*PYTHON, *command, env=env, external=True)
+
+
+def schema(name: str) -> tuple[str, ...]:
+    """Return the command that checks files against a schema that it brings."""
+    return ("check-jsonschema", "--quiet", "--builtin-schema", f"vendor.{name}")
 
 
 def one_thread() -> dict[str, str]:
