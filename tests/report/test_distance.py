@@ -17,9 +17,11 @@ from otoscope.report.distance.page import (
     FileRow,
     MeasureRow,
     Side,
+    _methods,
     distance_sentence,
     save_distance,
 )
+from tests.report.test_methods import end_of
 from tests.support.browser import PHONE, WIDE, opened
 from tests.support.reports import HOSTILE
 
@@ -55,6 +57,16 @@ def test_a_sentence_says_distance_interval_and_limit() -> None:
     )
     kernel = DistanceContent("kernel", -0.5, REAL, GENERATED, "")
     assert distance_sentence(kernel) == "Kernel distance −0.5"
+
+
+def test_the_page_ends_with_sets_and_sources(path: Path) -> None:
+    paragraph, bibtex = end_of(path)
+    assert "(Heusel et al., 2017; Kilgour et al., 2019)" in paragraph
+    assert "kernel distance" in paragraph
+    assert all(name in paragraph for name in (HOSTILE, "songs", "net, layer fc8", "MAD"))
+    assert "@inproceedings{binkowski2018," in bibtex
+    paragraph = _methods(DistanceContent("kernel", -0.5, REAL, GENERATED, "")).paragraph
+    assert "Fréchet" not in paragraph
 
 
 def test_the_page_holds_measures_files_notes_and_the_record(path: Path) -> None:

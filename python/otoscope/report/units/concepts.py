@@ -10,6 +10,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain.concepts import ConceptInLayer, ConceptOnOutput, LayerConcepts
 from otoscope.metrics import Interval
 from otoscope.records import versions
+from otoscope.report.methods.bibliography import methods
 from otoscope.report.numbers import decimals, equals_p, percent, with_bounds
 from otoscope.report.pages import Fact, in_script, save_page
 
@@ -83,7 +84,12 @@ def save_concepts(
         ],
         json=in_script(summary.record),
     )
-    save_page(page, "concepts.html", path)
+    made = methods(
+        f"Concept activation vectors [@kim2018tcav] were trained in {page.about} of "
+        f"{summary.model} and tested on other groups, beside vectors of placebo concepts "
+        "[@nicolson2024]; p-values were adjusted by the procedure of Holm [@holm1979]."
+    )
+    save_page(page, "concepts.html", path, methods=made)
 
 
 @dataclass(frozen=True)
