@@ -29,7 +29,7 @@ nb_execution_show_tb = True
 nb_output_stderr = "remove"  # progress bars
 
 myst_enable_extensions = ["deflist", "dollarmath"]
-myst_heading_anchors = 3
+myst_heading_anchors = 4
 
 autodoc_typehints = "none"  # the docstrings say more: shapes, units, ranges
 autodoc_member_order = "bysource"
