@@ -80,6 +80,14 @@ def test_every_command_exists_with_its_options(row: Row) -> None:
     parse(row.command)
 
 
+def test_results_link_to_headings_that_exist() -> None:
+    """As MyST writes anchors: small letters, no punctuation, hyphens for spaces."""
+    for page, anchor in re.findall(r"\]\((\w+\.md)#([^)]+)\)", PAGE.read_text("utf-8")):
+        headings = re.findall(r"^#{1,3} (.*)$", (PAGE.parent / page).read_text("utf-8"), re.M)
+        slugs = {re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}
+        assert anchor in slugs
+
+
 def test_data_of_the_user_are_named_in_capitals() -> None:
     for row in ROWS:
         if row.status == "needs the user's data":
