@@ -144,7 +144,7 @@ def test_page_draws_every_aspect_of_both(prepared: Path, tmp_path: Path) -> None
     assert measured == {*figures, *(row["aspect"] for row in document["densities"]), "nearness"}
     pairs = [figure["aspect"] for figure in document["densities"]]
     assert len(pairs) == 9
-    assert text.count("<section") == len(figures) + len(pairs) + 1  # originality
+    assert text.count("<section") == len(figures) + len(pairs) + 2  # originality, methods
     assert text.count('class="between"') == len(pairs)
     nearest = document["originality"]["generated"][0]
     assert f"{100 * nearest['percentile']:.1f} %" in text
