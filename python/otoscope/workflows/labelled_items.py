@@ -176,6 +176,7 @@ def _manifest(path: Path) -> list[dict[str, Any]]:
 
 
 def read_table(path: Path, *, with_labels: bool) -> list[dict[str, Any]]:
+    """Read a table of files, CSV, whose columns are file, label if it has labels, and others."""
     lines = io.StringIO(read_text(path), newline="")
     try:
         reader = csv.DictReader(lines, restkey="", strict=True, skipinitialspace=True)
