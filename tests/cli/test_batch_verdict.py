@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +68,30 @@ def test_the_verdict_is_that_of_the_folder_whatever_the_parts() -> None:
     told = judged(1, "--import", "parts", "--html", "horse.html")
     assert {name: told[name] for name in NUMBERS} == {name: whole[name] for name in NUMBERS}
     assert [*told["skipped"]] == ["soft/9.wav"]
+    assert told["settings"]["sr"] is None  # each file has its own rate
     page = Path("horse.html").read_text()
     assert "<audio" not in page
+    assert "Sampling rate" not in page
     assert "its answers move with gain" in page
 
 
 def test_a_batch_says_how_its_verdict_is_had() -> None:
-    out = ("--out", "parts", "--workers", 1)
+    out = ("--out", "my parts & more", "--workers", 1)
     told = run(0, "batch", "interrogate", "data", *MODEL, *out, *CHANGES).stdout
-    assert "verdict over all files: otoscope interrogate --import parts" in told
+    (command,) = re.findall(r"^verdict over all files: otoscope (.*)$", told, re.M)
+    assert "its answers move with gain" in run(1, *shlex.split(command)).stdout.lower()
+
+
+def test_a_batch_that_is_not_finished_is_a_caution() -> None:
+    batch(*CHANGES, "--sr", 8000)
+    caution = "the batch is running, or was killed: the verdict is over the files"
+    assert caution not in " ".join(run(1, "interrogate", "--import", "parts").stdout.split())
+    Path("parts/_driver-1-of-2.json").write_text("{}")  # as a driver that is killed leaves it
+    printed = run(1, "interrogate", "--import", "parts", "--html", "horse.html").stdout
+    assert caution in " ".join(printed.split())
+    page = " ".join(Path("horse.html").read_text().split())
+    assert caution[1:] in page
+    assert "8,000 Hz" in page
 
 
 def test_labels_and_groups_are_columns_of_the_manifest_or_of_a_table() -> None:

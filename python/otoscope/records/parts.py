@@ -15,9 +15,20 @@ from otoscope.records.places import Place
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["PREFIX", "SUFFIX", "done_files", "part_names", "read_parts"]
+__all__ = [
+    "CLAIM",
+    "PREFIX",
+    "SUFFIX",
+    "done_files",
+    "is_finished",
+    "part_names",
+    "read_parts",
+]
 
 PREFIX, SUFFIX = "part-", ".parquet"
+CLAIM = "_driver"
+"""Beginning of the names of files that say who is writing; a driver removes its own at its end."""
+
 _AT_ONCE = 512  # parts that are open at a time
 _NEEDED = ("file", "error", "written")  # by these, one of several parts is chosen
 
@@ -69,6 +80,11 @@ def read_parts(uri: str, *, columns: Sequence[str] | None = None) -> pyarrow.Tab
 def part_names(place: Place) -> list[str]:
     """List the parts of a place, sorted."""
     return sorted(n for n in place.names() if n.startswith(PREFIX) and n.endswith(SUFFIX))
+
+
+def is_finished(uri: str) -> bool:
+    """Return whether no driver writes to a place, and none was killed there before its end."""
+    return not any(name.startswith(CLAIM) for name in Place(uri).names())
 
 
 def done_files(place: Place, names: Sequence[str], *, without_errors: bool = False) -> set[str]:

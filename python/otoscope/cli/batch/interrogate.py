@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -93,4 +94,5 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
     )
     finish(config, dry_run=dry_run, json_path=json_path)
     if not dry_run and not is_printed(json_path):
-        console().print(f"verdict over all files: otoscope interrogate --import {out}")
+        command = f"otoscope interrogate --import {shlex.quote(out)}"
+        console().print(f"verdict over all files: {command}")

@@ -19,7 +19,7 @@ from otoscope import records
 from otoscope.documents import document
 from otoscope.errors import ParameterError, require_integer
 from otoscope.progress import Progress, silent, tracked
-from otoscope.records.parts import SUFFIX, done_files, part_names
+from otoscope.records.parts import CLAIM, SUFFIX, done_files, part_names
 from otoscope.records.places import Claim, Place, PlaceFull
 from otoscope.workflows.batch.engines import Engine, call, make_engine, run
 from otoscope.workflows.batch.manifest import Chunk, Manifest, Shard, read_manifest
@@ -28,7 +28,6 @@ from otoscope.workflows.batch.work import Counts, Job, describe, time_files, wor
 __all__ = ["BatchConfig", "BatchResult", "Estimate", "Todo", "estimate_batch", "run_batch"]
 
 _SETTINGS, _KIND, _VERSION = "_settings.json", "otoscope.BatchSettings", 1
-_CLAIM = "_driver"
 _KILLED = "killed the worker: no process survives this file, as when memory is short"
 _COUNTED = ("files", "rows", "errors", "error")
 _TIMED = 3  # files of a dry run
@@ -188,10 +187,10 @@ def run_batch(config: BatchConfig, *, progress: Progress = silent) -> BatchResul
     require_integer("chunk", config.chunk, least=1)
     shard = Shard.read(config.shard) if config.shard else None
     place, manifest = Place(config.out), read_manifest(config.manifest)
-    name = _CLAIM if shard is None else f"{_CLAIM}-{shard.number}-of-{shard.of}"
+    name = CLAIM if shard is None else f"{CLAIM}-{shard.number}-of-{shard.of}"
     engine = make_engine(config.workers, config.ray, device=getattr(config.task, "device", "cpu"))
     try:
-        with place.claimed(f"{name}.json", _CLAIM) as claim:
+        with place.claimed(f"{name}.json", CLAIM) as claim:
             job = _described(config, manifest, place, engine)
             todo = Todo(manifest, config, place)
             counts = _counted(job, todo, engine, claim, progress)

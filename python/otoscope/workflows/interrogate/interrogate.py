@@ -66,6 +66,8 @@ class InterrogateResult:
         Scores on the data and on a second data set, if one is named.
     durations : (float, float) or None
         Shortest and longest analysed duration, in seconds, if each file was analysed by itself.
+    is_finished : bool
+        False if the answers are those of a batch that is still running, or was killed.
 
     Examples
     --------
@@ -81,6 +83,7 @@ class InterrogateResult:
     assumed_columns: tuple[str, ...] | None = None
     transfer: TransferResult | None = None
     durations: tuple[float, float] | None = None
+    is_finished: bool = True
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -100,6 +103,10 @@ class InterrogateResult:
             notes.append(
                 f"each file was analysed by itself, for as long as the changes leave of it: "
                 f"{low:.3g} to {high:.3g} s"
+            )
+        if not self.is_finished:
+            notes.append(
+                "the batch is running, or was killed: the verdict is over the files that it has done"
             )
         if self.transfer is not None:
             notes += transfer_text(self.transfer, str(self.config.transfer_to))

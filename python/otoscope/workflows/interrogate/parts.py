@@ -18,7 +18,7 @@ from otoscope.intervene.interrogation.items import Sounds
 from otoscope.intervene.interrogation.session import curve_seed
 from otoscope.intervene.registry import from_settings
 from otoscope.progress import Progress, silent
-from otoscope.records.parts import read_parts
+from otoscope.records.parts import is_finished, read_parts
 from otoscope.workflows.interrogate.answers import file_seed
 from otoscope.workflows.interrogate.config import InterrogateConfig, check_bound, check_options
 from otoscope.workflows.interrogate.interrogate import InterrogateResult
@@ -48,7 +48,7 @@ def interrogate_parts(config: InterrogateConfig, uri: str) -> InterrogateResult:
     -------
     InterrogateResult
         The same as of `interrogate_files`, without sounds. Each file was analysed for a duration of
-        its own. Files with an error are skipped.
+        its own. Files with an error are skipped; those of which there is no part do not count.
 
     Raises
     ------
@@ -100,11 +100,19 @@ def interrogate_parts(config: InterrogateConfig, uri: str) -> InterrogateResult:
     result = replace(
         result,
         render_pair=None,
+        settings={**result.settings, "sr": batch.settings["sr"]},
         duration=min(durations) if min(durations) == max(durations) else None,
         pairs=tuple(batch.flip(flip) for flip in result.pairs),
     )
     span = (min(durations), max(durations))
-    return InterrogateResult(config, result, interrogation, skipped=skipped, durations=span)
+    return InterrogateResult(
+        config,
+        result,
+        interrogation,
+        skipped=skipped,
+        durations=span,
+        is_finished=batch.is_finished,
+    )
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,7 @@ class _Batch:
     durations: Mapping[str, float]
     sounds: Mapping[str, str]
     others: Mapping[str, Mapping[str, Any]]
+    is_finished: bool
 
     def digest(self, names: Sequence[str]) -> str:
         """Hash the digests of the files."""
@@ -145,6 +154,7 @@ class _Answered(Sounds):
 
 def _read(uri: str) -> _Batch:
     """Read the rows of all parts, each file once."""
+    finished = is_finished(uri)  # before the parts are: it may end meanwhile
     try:
         table = read_parts(uri, columns=[*_ROW, *_FILE, "settings"])
     except ParameterError as err:
@@ -177,6 +187,7 @@ def _read(uri: str) -> _Batch:
         duration,
         sound,
         {file: json.loads(text or "{}") for file, text in others.items()},
+        finished,
     )
 
 
