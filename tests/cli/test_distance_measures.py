@@ -188,7 +188,7 @@ def test_files_of_one_excerpt_are_told_why_they_have_no_distance(
         " ".join(result["notes"]),
     ):
         assert reason in text
-        assert "a smaller hop (--hop) gives more excerpts of files that are longer than" in text
+        assert "a smaller hop gives more excerpts of files that are longer than" in text
         assert "an excerpt (1.64 s)" in text
         assert "as few as" not in text
     more, measured_now = measured(tmp_path, *command, "--hop", 0.5)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from tests.support.commands import parse
 from tests.support.paths import ROOT
+from tests.support.scripts import load_script
 
 PAPERS = ROOT / "docs" / "papers"
 BIBLIOGRAPHY = ROOT / "python" / "otoscope" / "report" / "methods" / "references.bib"
@@ -25,19 +23,7 @@ PAGES = sorted(
 )
 
 
-def load_writer() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "write_performance", ROOT / "docs" / "write_performance.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    return module
-
-
-WRITER = load_writer()
+WRITER = load_script("docs/write_performance.py")
 
 
 def python_of(page: Path) -> str:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import re
-import sys
 from types import ModuleType
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.scripts import load_script
 
-
-def load_reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-REFERENCE = load_reference()
+REFERENCE = load_script("docs/reference.py")
 MODULES: dict[str, ModuleType] = REFERENCE.public_modules()
 HOMES: dict[str, str] = REFERENCE.home(MODULES)
 PUBLIC = sorted(set(HOMES.values()))

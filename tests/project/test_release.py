@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -12,7 +11,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jinja2
@@ -22,6 +20,7 @@ from packaging.specifiers import SpecifierSet
 
 from otoscope.report.methods.bibliography import entries
 from tests.support.paths import ROOT
+from tests.support.scripts import load_script
 from tests.support.servers import SERVER_MARKS
 
 if sys.version_info >= (3, 11):
@@ -50,17 +49,7 @@ CONDA = {
 WHEELS_ONLY = {"nanobind-backend"}
 
 
-def load_rehearsal() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("rehearse", ROOT / ".ci" / "rehearse.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    return module
-
-
-REHEARSAL = load_rehearsal()
+REHEARSAL = load_script(".ci/rehearse.py")
 
 
 def serving(test: Any) -> Any:
@@ -213,8 +202,9 @@ def test_rehearsal_runs_without_a_compiler(tmp_path: Path) -> None:
     environment = REHEARSAL.bare_environment(tmp_path)
     assert environment["PATH"] == str(tmp_path)
     assert "PYTHONPATH" not in environment
-    (tmp_path / "cmake").write_text("#!/bin/sh\n")
-    (tmp_path / "cmake").chmod(0o755)
+    compiler = tmp_path / ("cmake.exe" if os.name == "nt" else "cmake")
+    compiler.write_text("#!/bin/sh\n")
+    compiler.chmod(0o755)
     with pytest.raises(SystemExit, match="must run without a compiler"):
         REHEARSAL.bare_environment(tmp_path)
 

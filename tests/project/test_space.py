@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from types import ModuleType
 
 import pytest
 
 from otoscope.data import sample
-from tests.support.paths import ROOT
+from tests.support.scripts import load_script
 
 pytestmark = pytest.mark.slow
 
@@ -16,12 +15,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def space() -> ModuleType:
     pytest.importorskip("gradio", reason="gradio is not installed: pip install gradio")
-    spec = importlib.util.spec_from_file_location("space", ROOT / "examples" / "space" / "app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("examples/space/app.py")
 
 
 @pytest.mark.filterwarnings("default")

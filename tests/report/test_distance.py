@@ -15,7 +15,7 @@ from otoscope.metrics import Extrapolation, Interval
 from otoscope.report.distance.page import (
     DistanceContent,
     FileRow,
-    MeasureRow,
+    Measure,
     Side,
     _methods,
     distance_sentence,
@@ -35,8 +35,8 @@ CONTENT = DistanceContent(
     interval=Interval(3.21, 2.5, 4.5, 0.95),
     infinity=Extrapolation(2.0, 9.0, torch.tensor([10, 20]), torch.tensor([2.9, 2.45])),
     measures=[
-        MeasureRow("FAD", "Fréchet distance", 3.21, 2.5, 4.5),
-        MeasureRow("MAD", "divergence", None, reason="too few files"),
+        Measure("FAD", "Fréchet distance", 3.21, 2.5, 4.5),
+        Measure("MAD", "divergence", None, reason="too few files"),
     ],
     files=[FileRow(HOSTILE, 20, (6.0, 1.5)), FileRow("b.wav", 1, (None, None))],
     notes=["songs has few excerpts", "values are in net"],
@@ -53,7 +53,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_sentence_says_distance_interval_and_limit() -> None:
     assert distance_sentence(CONTENT) == (
-        "Fréchet distance 3.21, 95 % interval 2.5 to 4.5, extrapolated to endless excerpts 2"
+        "Fréchet distance 3.21, 95 % interval 2.5 to 4.5, extrapolated to infinitely many "
+        "excerpts 2"
     )
     kernel = DistanceContent("kernel", -0.5, REAL, GENERATED, "")
     assert distance_sentence(kernel) == "Kernel distance −0.5"

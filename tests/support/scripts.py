@@ -1,7 +1,8 @@
-"""Running a script of the project in this process, which has imported torch already."""
+"""Scripts of the project, run or imported in this process, which has imported torch already."""
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import runpy
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from subprocess import CompletedProcess
+from types import ModuleType
 from unittest import mock
 
 from tests.support.paths import ROOT
@@ -38,3 +40,15 @@ def run_script(
             if isinstance(exit_.code, str):
                 err.write(exit_.code)
     return CompletedProcess([str(path), *arguments], code, out.getvalue(), err.getvalue())
+
+
+def load_script(script: str | Path) -> ModuleType:
+    """Import a script below the root, which no package holds, as a module of its name."""
+    path = ROOT / script
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module

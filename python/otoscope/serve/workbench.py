@@ -7,12 +7,11 @@ by the user's names.
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from html import escape
 from pathlib import Path
@@ -37,7 +36,6 @@ _KEPT_MODELS = 3
 _MOST_SAMPLES = 1 << 28  # of all channels of a sound: 1 GB in memory
 _SAID_EVERY = 0.1  # seconds
 _UNLABELLED = Argument("unlabelled", True)
-_OPTION = re.compile(r" \(--[a-z-]+\)")  # of the command line
 _WORDS = {
     "target": "Output",
     "start": "Start",
@@ -292,7 +290,7 @@ def _distance(
     finally:
         for folder in (real, generated):
             shutil.rmtree(folder)
-    content = replace(result.content, notes=[_OPTION.sub("", note) for note in result.notes])
+    content = result.content
     save_distance(content, out / REPORT)
     skipped = [
         f"{name}: {reason}"

@@ -29,11 +29,11 @@ from otoscope.metrics.kernel import Gaussian, KernelSums, Polynomial
 from otoscope.metrics.kernel_audio import KAD_SCALE
 from otoscope.models import zoo
 from otoscope.progress import Progress, silent
+from otoscope.report.distance.page import Measure
 from otoscope.workflows.distance_result import (
     DistanceConfig,
     DistanceResult,
     FileDistance,
-    Measure,
 )
 from otoscope.workflows.embeddings import has_embeddings, load_embedded, read_embeddings
 from otoscope.workflows.features import FeatureConfig, SoundFeatures, comparable, differences

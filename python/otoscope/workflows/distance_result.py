@@ -14,7 +14,7 @@ from otoscope.metrics import Extrapolation, Interval
 from otoscope.report.distance.page import (
     DistanceContent,
     FileRow,
-    MeasureRow,
+    Measure,
     Side,
     save_distance,
 )
@@ -26,7 +26,6 @@ __all__ = [
     "DistanceConfig",
     "DistanceResult",
     "FileDistance",
-    "Measure",
     "features_text",
     "save_distance_page",
 ]
@@ -117,32 +116,6 @@ class FileDistance:
     n: int
     distance: float | None
     kernel_audio: float | None = None
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One of the measures that papers cite.
-
-    Parameters
-    ----------
-    name : str
-        Short name, such as "KAD".
-    meaning : str
-        What it is, in words.
-    value : float, optional
-        Value; None if it cannot be computed.
-    low, high : float, optional
-        Bounds of the 95 % interval over files, if there are any.
-    reason : str
-        Reason why value or interval is missing.
-    """
-
-    name: str
-    meaning: str
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    reason: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +209,7 @@ class DistanceResult:
             name = about.get("name") or about["model"]
             return (
                 f"values in {name} are not comparable with published figures, which are in VGGish, "
-                "CLAP, MERT and the like: those need embeddings of fadtk or kadtk (--embedding)"
+                "CLAP, MERT and the like: those need embeddings of fadtk or kadtk"
             )
         if embedding := self.real.embedding or self.generated.embedding:
             return (
@@ -258,7 +231,7 @@ class DistanceResult:
             of += f" ({about['excerpt_frames'] * about['hop_length'] / about['sample_rate']:.2f} s)"
         return [
             f"{n_alone} of {len(self.files)} files have one excerpt each, which has {lacks}, and "
-            "so no distance of their own: a smaller hop (--hop) gives more excerpts of files that "
+            "so no distance of their own: a smaller hop gives more excerpts of files that "
             f"are longer than {of}; others need longer sounds, or a model of shorter excerpts"
         ]
 
@@ -303,7 +276,7 @@ class DistanceResult:
             self.about,
             self.interval,
             self.infinity,
-            [MeasureRow(**vars(measure)) for measure in self.measures],
+            self.measures,
             [
                 FileRow(file.file, file.n, (file.distance, file.kernel_audio)[:columns])
                 for file in self.files

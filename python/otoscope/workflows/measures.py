@@ -33,7 +33,7 @@ from otoscope.metrics.kernel import Gaussian, KernelSums, Polynomial
 from otoscope.metrics.kernel_audio import KAD_SCALE
 from otoscope.metrics.resampling import group_numbers
 from otoscope.progress import Progress, silent, tracked
-from otoscope.workflows.distance_result import Measure
+from otoscope.report.distance.page import Measure
 from otoscope.workflows.stats import StatsResult
 
 __all__ = ["cited_measures"]

@@ -34,8 +34,8 @@ from otoscope.cli.output import (
 from otoscope.documents import document
 
 if TYPE_CHECKING:
+    from otoscope.report.distance.page import Measure
     from otoscope.workflows import DistanceResult
-    from otoscope.workflows.distance_result import Measure
 
 __all__ = ["distance", "stats"]
 

@@ -15,7 +15,7 @@ from otoscope.report.methods.bibliography import Methods, methods
 from otoscope.report.numbers import UNKNOWN, significant
 from otoscope.report.pages import Fact, in_script, save_page
 
-__all__ = ["DistanceContent", "FileRow", "MeasureRow", "Side", "distance_sentence", "save_distance"]
+__all__ = ["DistanceContent", "FileRow", "Measure", "Side", "distance_sentence", "save_distance"]
 
 _NAMES = {"frechet": "Fréchet distance", "kernel": "Kernel distance", "all": "Fréchet distance"}
 _MEANINGS = {
@@ -25,8 +25,22 @@ _MEANINGS = {
 
 
 @dataclass(frozen=True)
-class MeasureRow:
-    """A measure with its interval; ``value`` is None if it has none, and ``reason`` says why."""
+class Measure:
+    """One of the measures that papers cite.
+
+    Parameters
+    ----------
+    name : str
+        Short name, such as "KAD".
+    meaning : str
+        What it is, in words.
+    value : float, optional
+        Value; None if it cannot be computed.
+    low, high : float, optional
+        Bounds of the 95 % interval over files, if there are any.
+    reason : str
+        Reason why value or interval is missing.
+    """
 
     name: str
     meaning: str
@@ -73,7 +87,7 @@ class DistanceContent:
         95 % interval of the distance.
     infinity : Extrapolation, optional
         Distances of growing numbers of excerpts.
-    measures : sequence of MeasureRow
+    measures : sequence of Measure
         All measures, if these were measured.
     files : sequence of FileRow
         Generated files, the furthest first.
@@ -90,7 +104,7 @@ class DistanceContent:
     features: str
     interval: Interval | None = None
     infinity: Extrapolation | None = None
-    measures: Sequence[MeasureRow] = ()
+    measures: Sequence[Measure] = ()
     files: Sequence[FileRow] = ()
     notes: Sequence[str] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
@@ -110,7 +124,9 @@ def distance_sentence(content: DistanceContent) -> str:
     if it := content.interval:
         words.append(f"{it.level:.0%} interval {significant(it.low)} to {significant(it.high)}")
     if content.infinity:
-        words.append(f"extrapolated to endless excerpts {significant(content.infinity.value)}")
+        words.append(
+            f"extrapolated to infinitely many excerpts {significant(content.infinity.value)}"
+        )
     return ", ".join(words).replace("95%", "95 %")
 
 
@@ -234,7 +250,7 @@ def _capital(note: str, content: DistanceContent) -> str:
     return note if is_name else note[:1].upper() + note[1:]
 
 
-def _bounds(row: MeasureRow) -> str:
+def _bounds(row: Measure) -> str:
     if row.low is None or row.high is None:
         return UNKNOWN
     return f"{significant(row.low)} to {significant(row.high)}"

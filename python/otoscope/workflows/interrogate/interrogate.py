@@ -95,7 +95,7 @@ class InterrogateResult:
             columns = (f"{i} is {name}" for i, name in enumerate(self.assumed_columns))
             notes.append(
                 "the model names no columns of its scores; they were taken for the classes in "
-                f"alphabetical order ({', '.join(columns)}); name others as classes (--classes) "
+                f"alphabetical order ({', '.join(columns)}); name others as classes, "
                 "or as output_names of the model"
             )
         if self.durations and self.durations[0] < self.durations[1]:
@@ -106,7 +106,7 @@ class InterrogateResult:
             )
         if not self.is_finished:
             notes.append(
-                "the batch is running, or was killed: the verdict is over the files that it has done"
+                "the batch is running, or was killed: the verdict is over the files that are done"
             )
         if self.transfer is not None:
             notes += transfer_text(self.transfer, str(self.config.transfer_to))
