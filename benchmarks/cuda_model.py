@@ -34,6 +34,8 @@ CLOCK, MULTIPROCESSORS, ISSUE, REACHED = 1.755e9, 132, 2.25, 0.92
 RATE = CLOCK * MULTIPROCESSORS  # clocks of all multiprocessors per second
 WAIT, BARRIER = 700, 40  # clocks
 L2, LAUNCH = 5.5e12, 3e-6  # bytes per second, seconds
+PROJECTION = "project_kernel<float, 1024>"
+COUNTED = 4086  # instructions of that kernel in the record whose segments `iteration` adds up
 
 
 @dataclass(frozen=True)

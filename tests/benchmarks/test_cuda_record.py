@@ -132,6 +132,11 @@ def test_the_kernels_that_have_bars_spill_nowhere() -> None:
         assert not any(numbers["spills"] for numbers in RECORD["kernels"][name].values())
 
 
+def test_the_projection_is_the_one_whose_segments_were_counted() -> None:
+    """Its numbers stand in the model: if the kernel changes, they are counted anew."""
+    assert RECORD["kernels"][cuda_model.PROJECTION]["sm_90"]["instructions"] == cuda_model.COUNTED
+
+
 def test_the_page_of_estimates_is_that_of_the_record() -> None:
     page = (ROOT / "docs" / "explanation" / "cuda-estimates.md").read_text()
     assert page == cuda_model.page(RECORD)

@@ -295,13 +295,18 @@ def test_a_killed_raylet_worker_and_driver_lose_nothing(
         while driver.poll() is None and n_parts(uri) < n:
             time.sleep(0.3)
 
+    def kill(text: str) -> None:
+        """Kill a process of the second node, as soon as there is one."""
+        while not (found := named(second.pid, text)):
+            assert first.poll() is None, f"no {text} was found"
+            time.sleep(0.1)
+        os.kill(found[0], signal.SIGKILL)
+
     first = drive("first")
     wait_for(first, 2)
-    for worker in named(second.pid, "ray::")[:1]:
-        os.kill(worker, signal.SIGKILL)
+    kill("ray::")
     wait_for(first, 4)
-    for raylet in named(second.pid, "raylet/raylet")[:1]:
-        os.kill(raylet, signal.SIGKILL)
+    kill("raylet/raylet")
     wait_for(first, 7)
     end(first)
     assert n_parts(uri) >= 4, (tmp_path / "first").read_text()

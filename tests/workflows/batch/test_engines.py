@@ -118,11 +118,9 @@ def test_a_killed_worker_and_a_killed_driver_lose_nothing(tmp_path: Path) -> Non
     manifest, out = texts(tmp_path / "in", ["a", *"bcdefgh", "bad"] * 7), tmp_path / "out"
     first = driver(manifest, out, 0.1)
     wait_for_parts(out, 2, first)
-    for child in children(first.pid):  # the pool's, and its tracker of resources
-        command = Path(f"/proc/{child}/cmdline").read_text()
-        if "LokyProcess" in command:
-            os.kill(child, signal.SIGKILL)
-            break
+    commands = {child: Path(f"/proc/{child}/cmdline").read_text() for child in children(first.pid)}
+    pool = [child for child, command in commands.items() if "LokyProcess" in command]
+    os.kill(pool[0], signal.SIGKILL)  # and not the tracker of resources
     wait_for_parts(out, 5, first)
     workers = children(first.pid)
     os.kill(first.pid, signal.SIGKILL)
@@ -161,7 +159,7 @@ def test_a_file_that_kills_its_worker_is_found(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_drivers_at_once_write_each_file_once(tmp_path: Path) -> None:
     manifest, out = texts(tmp_path / "in", list("abcdefgh") * 4), tmp_path / "out"
-    both = [driver(manifest, out, 0.05) for _ in range(2)]
+    both = [driver(manifest, out, 0.4) for _ in range(2)]  # seconds longer than a start takes
     codes = sorted(process.wait() for process in both)
     assert codes == [0, 1]  # the second is refused
     assert len(files_in(out)) == 32
