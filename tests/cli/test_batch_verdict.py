@@ -160,6 +160,7 @@ def test_a_label_that_is_missing_and_answers_that_are_none_are_named() -> None:
 def test_other_folders_are_refused() -> None:
     Path("empty").mkdir()
     assert "empty holds no parts" in run(2, "interrogate", "--import", "empty").stderr
+    assert "nowhere is not there" in run(2, "interrogate", "--import", "nowhere").stderr
     run(
         0,
         "batch",

@@ -96,7 +96,8 @@ def test_classes_bounds_and_names_apply_to_an_import(data: Path, tmp_path: Path)
         (("--import", "{tmp}/p.csv", "--records", "{tmp}/r.jsonl"), "no model is asked"),
         (("--export", "{tmp}/e", "--html", "{tmp}/a.html"), "before there are predictions"),
         (("--export", "{tmp}/e"), "nothing is to be changed"),
-        (("--import", "{tmp}/none.csv"), "holds no key.json"),
+        (("--import", "{tmp}/none.csv"), "none.csv is not there; name a table of predictions"),
+        (("--import", __file__), "holds no key.json"),
     ],
 )
 def test_what_does_not_go_together_is_one_line(

@@ -155,6 +155,11 @@ def import_interrogation(config: InterrogateConfig, predictions: str | Path) -> 
     InterrogateResult
         The same as of `interrogate_files` with a model that gives these answers.
 
+    Raises
+    ------
+    ParameterError
+        If a setting is wrong, or the export or the table is absent or cannot be used.
+
     Examples
     --------
     >>> config = InterrogateConfig(None, Path("export"))
@@ -162,6 +167,11 @@ def import_interrogation(config: InterrogateConfig, predictions: str | Path) -> 
     """
     check_bound(config)
     check_options(config, "import")
+    if not Path(predictions).is_file():
+        raise ParameterError(
+            f"{predictions} is not there; name a table of predictions, or the folder or URI that "
+            "otoscope batch interrogate wrote to"
+        )
     result, interrogation = import_predictions(
         predictions,
         config.data,
