@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import re
 from collections.abc import Iterator
@@ -80,6 +81,19 @@ def test_adversary_cites_its_attack(tmp_path: Path) -> None:
     assert re.search(r"bound of 40(\.0+)?\s+dB on the signal", paragraph)
     assert "m hears “singing”" in paragraph
     assert written_entry("kereliuk2015") in bibtex
+
+
+def test_every_page_of_a_result_ends_with_its_methods() -> None:
+    """Those of links to other pages, and of a test that listeners take, have no result."""
+    package = ROOT / "python" / "otoscope"
+    without = [
+        path.relative_to(package).as_posix()
+        for path in sorted(package.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "save_page"
+        if "methods" not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert without == ["report/index.py"] * 2 + ["report/listening/page.py"]
 
 
 def test_each_attack_and_design_has_known_sources() -> None:

@@ -112,10 +112,10 @@ def test_an_upload_is_attacked_and_hostile_names_stay_text(page: Any) -> None:
     assert run(page, "attack").startswith("done")
     assert len(uploads) == 1
     frame = report_of(page)
-    with page.context.expect_page() as opened:
+    with page.context.expect_page() as tab:
         page.get_by_role("link", name="Open the report in a tab").click()
-    assert opened.value.evaluate("window.origin") == "null"
-    opened.value.close()
+    assert tab.value.evaluate("window.origin") == "null"
+    tab.value.close()
     assert frame.locator("[aria-label=Listen] button").count() >= 2
     assert frame.locator("img[src=x]").count() == page.locator("img").count() == 0
     assert "<img" in page.inner_text("#history")
