@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "build" / "rehearsal"  # what it holds is removed
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 COMPILERS = ("cc", "c++", "gcc", "g++", "clang", "cl", "cmake", "make", "ninja", "nvcc")
 SAMPLES = ROOT / "python" / "otoscope" / "data" / "samples"
@@ -292,16 +293,16 @@ def trial_of(record: dict[str, Any]) -> Trial:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", action="append", help="version; default: 3.10 to 3.13")
-    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "rehearsal")
     parser.add_argument("--page", type=Path, help="Markdown file; default: print it")
-    parser.add_argument("--resume", action="store_true", help="keep what FOLDER has")
+    parser.add_argument(
+        "--resume", action="store_true", help="keep what an interrupted one has left"
+    )
     options = parser.parse_args()
-    folder = options.folder.resolve()
     if not options.resume:
-        shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    built = once(folder / "built.json", lambda: build(folder))
-    (sdist,), (wheel,) = (folder.glob(f"otoscope-*.{kind}") for kind in ("tar.gz", "whl"))
+        shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    built = once(FOLDER / "built.json", lambda: build(FOLDER))
+    (sdist,), (wheel,) = (FOLDER.glob(f"otoscope-*.{kind}") for kind in ("tar.gz", "whl"))
     files = [(path, Run(**built[path.name])) for path in (sdist, wheel)]
     own, absent, trials = f"{sys.version_info.major}.{sys.version_info.minor}", [], []
     for version in options.python or PYTHONS:
@@ -311,8 +312,8 @@ def main() -> None:
         if python is None:
             absent.append(version)
             continue
-        make = partial(try_out, python, wheel, folder / version, constraints)
-        trials.append(trial_of(once(folder / f"{version}.json", make)))
+        make = partial(try_out, python, wheel, FOLDER / version, constraints)
+        trials.append(trial_of(once(FOLDER / f"{version}.json", make)))
     text = page(files, trials, absent)
     if options.page is None:
         print(text)
