@@ -304,7 +304,7 @@ def test_a_killed_raylet_worker_and_driver_lose_nothing(
 
     first = drive("first")
     wait_for(first, 2)
-    kill("ray::")
+    kill("ray::work")  # an agent, ray::DashboardAgent, would take its raylet along
     wait_for(first, 4)
     kill("raylet/raylet")
     wait_for(first, 7)
