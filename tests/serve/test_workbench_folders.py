@@ -85,6 +85,33 @@ def test_a_folder_is_interrogated_with_and_without_its_labels(
     )
 
 
+def test_one_broken_sound_of_a_set_is_skipped_and_named(client: TestClient) -> None:
+    sounds = {f"set/{i % 2}/{i}.wav": noise(4, seed=i) for i in range(4)}
+    whole = uploaded(client, zipped(sounds), "whole.zip")
+    broken = uploaded(client, zipped({**sounds, "set/1/broken.wav": b"no sound"}), "broken.zip")
+    asked = {"kind": "interrogate", "model": "genre-frames-random", "unlabelled": True}
+    skipped = "1: broken.wav: cannot be read as sound"
+    result = done(client, {**asked, "changes": {"gain": 3}, "upload": broken})
+    assert [skipped in note for note in result["notes"]].count(True) == 1, result["notes"]
+    assert (
+        result["table"] == done(client, {**asked, "changes": {"gain": 3}, "upload": whole})["table"]
+    )
+    sets = {"kind": "distance", "model": "synth-singing", "real": [whole]}
+    text = uploaded(client, b"no sound", "text.wav")
+    result = done(client, {**sets, "generated": [broken, text]})
+    notes = " ".join(result["notes"])
+    assert (skipped in notes, "text.wav: cannot be read as sound" in notes) == (True, True), notes
+    alone = answered(client, {**sets, "generated": [text]})
+    assert (alone["state"], "text.wav" in alone["result"]) == ("failed", True)
+
+
+def test_a_sound_without_onsets_is_told_what_to_choose(client: TestClient) -> None:
+    key = uploaded(client, silence(), "silent.wav")
+    item = {"kind": "explain", "model": "synth-singing", "upload": key, "segments": "onsets"}
+    reason = answered(client, item)["result"]
+    assert reason.endswith("no onset was found in the excerpt; choose “Segments” 10 spans of time")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -143,6 +170,12 @@ def test_two_sets_have_the_distance_of_the_command(
     assert "nowhere" in wrong["result"]
     for real in ([], "all", ["none"]):
         assert client.post("/work/jobs", json={**item, "real": real}).status_code in (400, 410)
+
+
+def silence() -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, [0.0] * 66150, 22050, format="WAV")
+    return file.getvalue()
 
 
 def bomb() -> bytes:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from otoscope import ops
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.registry import Registry
 from otoscope.protocols.patch import Patch, as_tensor
 from otoscope.signal.rhythm.events import beat_times, onset_times
@@ -267,7 +267,10 @@ class _Events:
         edges = (seconds * patch.sr / patch.hop_length).round().long()
         edges = edges[(edges > 0) & (edges < n_frames)].unique()
         if len(edges) == 0:
-            raise ParameterError(f"no {self.kind} was found in the patch; use segments.temporal")
+            raise ParameterError(
+                f"no {self.kind} was found in the excerpt",
+                advice=Advice("choose ", Argument("segments", "temporal:10")),
+            )
         ids = torch.bucketize(torch.arange(n_frames), edges, right=True)
         names = [f"{self.kind} {i}" for i in range(len(edges) + 1)]
         return _segments(patch, ids[:, None].expand(patch.values.shape), names)

@@ -1,4 +1,4 @@
-"""Fields of a JSON object that came from a browser."""
+"""Fields of a JSON object that came from a browser, and what can be chosen in one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import Any
 
 from otoscope.errors import ParameterError
 
-__all__ = ["choice", "number", "real", "text"]
+__all__ = ["SEGMENTS", "choice", "number", "real", "text"]
+
+SEGMENTS = {
+    "temporal:10": "10 spans of time",
+    "spectral:10": "10 frequency bands",
+    "grid:4x3": "4 spans of time by 3 bands",
+    "onsets": "from onset to onset",
+    "beats": "beats",
+}
+"""Segments to choose from, with their names on the page."""
 
 _MOST_CHARACTERS = 20_000
 

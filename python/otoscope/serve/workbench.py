@@ -22,6 +22,7 @@ from otoscope import records
 from otoscope.errors import Advice, Argument, MissingExtra, ParameterError
 from otoscope.records import write_text
 from otoscope.serve.archives import TABLE, Member, unpack
+from otoscope.serve.fields import SEGMENTS
 from otoscope.serve.uploads import Limits
 from otoscope.workers import say
 
@@ -39,6 +40,7 @@ _UNLABELLED = Argument("unlabelled", True)
 _WORDS = {
     "target": "Output",
     "start": "Start",
+    "segments": "Segments",
     "padded": "Fill short sounds up with silence",
     "unlabelled": "Take the answers to the unchanged sounds as right",
     "model": "Model",
@@ -103,7 +105,10 @@ def _work(
 
 def _spelled(argument: Argument) -> str:
     name = f"“{_WORDS.get(argument.name, argument.name)}”"
-    return name if argument.value in (..., True) else f"{name} {argument.value}"
+    if argument.value in (..., True):
+        return name
+    value = str(argument.value)
+    return f"{name} {SEGMENTS.get(value, value)}"
 
 
 class _Names:
@@ -262,7 +267,10 @@ def _interrogate(
     verdict = verdict_text(result.result)
     return {
         "sentence": typeset(verdict.sentence, is_sentence=True),
-        "notes": [typeset(line, is_sentence=True) for line in (*verdict.cautions, *result.notes)],
+        "notes": [
+            *(typeset(line, is_sentence=True) for line in (*verdict.cautions, *result.notes)),
+            *(f"{name}: {reason}" for name, reason in result.skipped.items()),
+        ],
         "table": change_table(result.result),
         "files": names.write(out, result.to_dict()),
         "result": out.name,
@@ -324,7 +332,7 @@ def _members(archive: str, limits: Limits, names: _Names) -> list[Member]:
     members = unpack(path, path.with_suffix(""), limits, name=archive)
     for member in members:
         names.add(member.file, member.name)
-        _require_short(member.file, limits)
+        _require_short(member.file, limits, is_one_of_many=True)
     names.add(members[0].file.parent, names.text(path.name))
     return members
 
@@ -346,22 +354,30 @@ def _side(uploads: Sequence[str], side: str, out: Path, limits: Limits, names: _
     folder.mkdir()
     names.add(folder, side)
     for sound in sounds:
-        _require_short(sound, limits)
+        _require_short(sound, limits, is_one_of_many=True)
         os.link(sound, folder / sound.name)
     return folder
 
 
-def _require_short(sound: Path, limits: Limits) -> None:
-    """Refuse a sound that lasts too long, by its header or else its samples, or is too large."""
+def _require_short(sound: Path, limits: Limits, *, is_one_of_many: bool = False) -> None:
+    """Refuse a sound that lasts too long, by its header or else its samples, or is too large.
+
+    One of many that cannot be read is left to the workflow, which skips and lists it.
+    """
     from otoscope.signal.audio.reader import SoundReader
 
-    with SoundReader(sound) as reader:
-        seconds, n_read = reader.n_frames / reader.sr, 0
-        if seconds == float("inf"):
-            while n_read <= limits.seconds * reader.sr and len(block := reader.read()):
-                n_read += len(block)
-            seconds = n_read / reader.sr
-        n_samples = seconds * reader.sr * reader.n_channels
+    try:
+        with SoundReader(sound) as reader:
+            seconds, n_read = reader.n_frames / reader.sr, 0
+            if seconds == float("inf"):
+                while n_read <= limits.seconds * reader.sr and len(block := reader.read()):
+                    n_read += len(block)
+                seconds = n_read / reader.sr
+            n_samples = seconds * reader.sr * reader.n_channels
+    except ParameterError:
+        if is_one_of_many:
+            return
+        raise
     if seconds > limits.seconds:
         raise ParameterError(
             f"{sound} lasts {seconds / 60:.0f} minutes or more; at most "

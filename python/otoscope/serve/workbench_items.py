@@ -12,20 +12,11 @@ from otoscope.errors import ParameterError
 from otoscope.explain.content import CONTENTS
 from otoscope.intervene import registered
 from otoscope.models import zoo
-from otoscope.serve.fields import choice, real, text
+from otoscope.serve.fields import SEGMENTS, choice, real, text
 from otoscope.serve.uploads import Store
 from otoscope.serve.workbench import WorkbenchSettings
 
-__all__ = ["METHODS", "SEGMENTS", "about", "uploads_of", "work_item"]
-
-SEGMENTS = {
-    "temporal:10": "10 spans of time",
-    "spectral:10": "10 frequency bands",
-    "grid:4x3": "4 spans of time by 3 bands",
-    "onsets": "from onset to onset",
-    "beats": "beats",
-}
-"""Segments to choose from, with their names on the page."""
+__all__ = ["METHODS", "about", "uploads_of", "work_item"]
 
 METHODS = {
     "pgd": "projected gradient descent on the waveform",

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.components.base import COMPONENTS, Components, Excerpt, Part
 
 __all__ = ["beats", "every", "onsets", "time"]
@@ -90,7 +90,8 @@ class _Windows(Components):
         inner = [border for border in found if 0 < border < n_samples]
         if not inner:
             raise ParameterError(
-                f"no {self.events} was found in the sound; use components.time or every"
+                f"no {self.events} was found in the sound",
+                advice=Advice("choose ", Argument("components", "time:10")),
             )
         return [0, *inner, n_samples]
 

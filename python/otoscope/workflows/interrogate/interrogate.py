@@ -289,7 +289,9 @@ def system_of(model: Any, config: InterrogateConfig, labels: Sequence[str] | Non
             f"({', '.join(names[:8])}{', ...' * (len(names) > 8)})",
             advice=Advice("name the columns in their order with ", Argument("classes"))
             if are_unnamed(model.output_names)
-            else Advice("name folders or labels as these, or pass ", Argument("unlabelled", True)),
+            else Advice(
+                "name folders or labels as these, or choose ", Argument("unlabelled", True)
+            ),
         )
     return classifier
 
