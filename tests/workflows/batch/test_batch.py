@@ -104,6 +104,9 @@ def test_a_place_of_other_settings_is_refused_by_their_names(tmp_path: Path) -> 
     (out / "_settings.json").write_text(json.dumps(settings))
     with pytest.raises(ParameterError, match=r"versions torch 1.0, not "):
         run_tiny(manifest, out, workers=1)
+    (out / "_settings.json").write_text(json.dumps({**settings, "workflow": "stats"}))
+    with pytest.raises(ParameterError, match=r"other settings \(workflow stats, not explain\)"):
+        run_tiny(manifest, out, workers=1)
     (out / "_settings.json").unlink()
     with pytest.raises(ParameterError, match=r"holds parts without _settings.json"):
         run_tiny(manifest, out, workers=1)
@@ -141,6 +144,15 @@ def test_a_dry_run_writes_nothing_and_multiplies(tmp_path: Path) -> None:
     assert (estimate.n_files, estimate.n_timed) == (9, 3)
     assert estimate.core_hours == pytest.approx(estimate.seconds * 9 / 3600)
     assert not out.exists()
+
+
+def test_a_dry_run_refuses_a_place_of_other_settings(tmp_path: Path) -> None:
+    manifest, out = texts(tmp_path / "in", ["a", "b"]), tmp_path / "out"
+    run_tiny(manifest, out, workers=1, shard="1/2", chunk=1)
+    config = config_of(manifest, out, chunk=1)
+    assert estimate_batch(config).n_files == 1
+    with pytest.raises(ParameterError, match=r"other settings \(note , not x\)"):
+        estimate_batch(config_of(manifest, out, task=Tiny("x"), chunk=1))
 
 
 @pytest.mark.parametrize(

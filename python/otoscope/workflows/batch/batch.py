@@ -222,6 +222,11 @@ def estimate_batch(config: BatchConfig) -> Estimate:
     Estimate
         Cost of the files that are not done.
 
+    Raises
+    ------
+    ParameterError
+        If the manifest or a setting is wrong, or the place holds rows of other settings.
+
     Examples
     --------
     >>> estimate_batch(config).core_hours  # doctest: +SKIP
@@ -233,7 +238,10 @@ def estimate_batch(config: BatchConfig) -> Estimate:
     files = [file for chunk in todo.chunks() for file in chunk.files]
     step = max(1, len(files) // _TIMED)
     timed = files[step // 2 :: step][:_TIMED]
-    measured = time_files(_job(config, manifest, None, 1), timed)
+    job = _job(config, manifest, None, 1)
+    if place.read(_SETTINGS) is not None:
+        _check_settings(place, records.to_plain(describe(job)))
+    measured = time_files(job, timed)
     costs = [cost for cost, error in measured if not error] or [cost for cost, _ in measured]
     mean = sum(costs) / len(costs) if costs else 0.0
     errors = [f"{file}: {error}" for file, (_, error) in zip(timed, measured, strict=True) if error]
@@ -323,7 +331,7 @@ def _check_settings(place: Place, about: Mapping[str, Any]) -> None:
 
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any], prefix: str = "") -> Any:
-    """Yield the settings that differ, by name."""
+    """Yield the settings that differ, by name; of another workflow the others are not compared."""
     for name in {**here, **there}:
         a, b = there.get(name), here.get(name)
         if name == "format" or a == b:
@@ -332,3 +340,5 @@ def _differences(there: Mapping[str, Any], here: Mapping[str, Any], prefix: str 
             yield from _differences(a, b, name)
         else:
             yield f"{f'{prefix} ' if prefix in ('model', 'versions') else ''}{name} {a}, not {b}"
+            if name == "workflow":
+                return

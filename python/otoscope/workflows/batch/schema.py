@@ -48,7 +48,7 @@ OF_WORKFLOW: Mapping[str, tuple[Column, ...]] = {
         Column("shapley", "list<double>", "Shapley value of each segment; null if not computed"),
         Column("segments", "list<string>", "names of the segments"),
         Column("named", "list<string>", "segments that the output rests on"),
-        Column("because", "string", "their places, as a phrase"),
+        Column("because", "string", "their places, as a phrase, or why none is named"),
         Column("is_saturated", "bool", "whether the output hardly depends on any segment"),
         Column("n_coalitions", "int64", "number of coalitions evaluated"),
     ),
