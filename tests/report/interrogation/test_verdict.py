@@ -144,6 +144,11 @@ def test_classes_of_fewer_than_ten_items_are_cautions() -> None:
     )
     assert "one answer of it is 2.5 points of the score" in cautions(3, "accuracy")
     assert cautions(10, "mean_recall") == ""
+    items = [Item(f"{i}.wav", "abc"[i // 3], str(i), "a") for i in range(9)]
+    few = replace(result(evidence(STILL)), items=tuple(items[:6]))
+    assert "(and 1 more has fewer than 10)" in " ".join(verdict_text(few).cautions)
+    few = replace(few, items=tuple(items))
+    assert "(and 2 more have fewer than 10)" in " ".join(verdict_text(few).cautions)
 
 
 def test_artefacts_and_a_still_positive_control_are_cautions() -> None:

@@ -308,7 +308,10 @@ def _small_classes(result: InterrogationResult) -> str:
         return ""
     n_items, name = small[0]
     share = 1 / n_items / len(counts) if result.metric == "mean_recall" else 1 / len(result.items)
-    others = f" (and {len(small) - 1} more have fewer than {_FEW})" * (len(small) > 1)
+    n_more = len(small) - 1
+    others = f" (and {n_more} more ha{'s' if n_more == 1 else 've'} fewer than {_FEW})" * (
+        n_more > 0
+    )
     return (
         f"class {name!r} has {n_items} item{'s' * (n_items > 1)}{others}: one answer of it is "
         f"{points_text(share)} of the score and {points_text(1 / n_items)} of its recall"
