@@ -238,9 +238,9 @@ class SoundClassifier(nn.Module):
             missing = (length - len(values)) * self.model.hop_length / self.sample_rate
             raise ParameterError(
                 f"the sound lasts {len(y) / self.sample_rate:.2f} s, which is {len(values)} "
-                f"frames; the model takes {length} at once: take sounds that are {missing:.2f} s "
-                "longer (a change such as a tempo or a crop shortens them), or a model of shorter "
-                "excerpts",
+                f"frame{'s' * (len(values) != 1)}; the model takes {length} at once: take sounds "
+                f"that are {missing:.2f} s longer (a change such as a tempo or a crop shortens "
+                "them), or a model of shorter excerpts",
                 advice=PADDED,
             )
         excerpts = sliding(values, length, hop=self.hop)

@@ -20,6 +20,7 @@ from otoscope.intervene import (
     Intervention,
     WhiteNoise,
 )
+from otoscope.protocols.listening import PADDED
 from tests.support.loudness import AMPLITUDES, FAST, LABELS, SR, by_peak, loudness, silent, steady
 
 F1: Any = "f1"
@@ -52,6 +53,20 @@ def test_a_wrong_interrogation_is_refused(change: dict[str, Any], message: str) 
     given = {"predict": by_peak, "audio": steady(AMPLITUDES), "labels": LABELS, "settings": FAST}
     with pytest.raises(ParameterError, match=message):
         Interrogation(**{**given, **change})
+
+
+def test_the_shortest_sound_is_named_where_the_model_takes_longer_ones() -> None:
+    """All sounds are cut to the shortest, so that the first to fail is a long one."""
+
+    def predict(sounds: Tensor) -> Tensor:
+        raise ParameterError(f"the sound lasts {sounds.shape[1] / SR:g} s", advice=PADDED)
+
+    sounds = {f"{i}.wav": (torch.ones(SR if i else 40) * (i + 1) / 9, SR) for i in (3, 0, 1, 2)}
+    asking = Interrogation(predict, sounds, ["a", "a", "b", "b"], settings=FAST)
+    with pytest.raises(ParameterError) as caught:
+        asking.run([Gain(6)])
+    begin = "all sounds are cut to the length of the shortest, 0.wav: 3.wav: the sound lasts 0."
+    assert str(caught.value).startswith(begin), str(caught.value)
 
 
 @pytest.mark.parametrize(

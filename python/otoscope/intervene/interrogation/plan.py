@@ -25,6 +25,7 @@ from otoscope.intervene.interrogation.session import (
 )
 from otoscope.intervene.sound import SoundIntervention
 from otoscope.progress import Progress
+from otoscope.protocols.listening import PADDED
 
 __all__ = ["Asked", "Plan", "make_plan"]
 
@@ -70,7 +71,10 @@ class Plan:
         """Ask for all answers."""
         with RenderPool(items, self.duration, settings.workers, labeller) as pool:
             session = Session(items, labeller, log, settings, pool, progress)
-            answers, tries = session.label_grid(self.grid), None
+            try:
+                answers, tries = session.label_grid(self.grid), None
+            except ParameterError as err:
+                raise self._as_short(err, items, settings) from err
             before: list[str] = answers[:, 0].tolist()
             right = before if labels is None else labels
             if self.budget:
@@ -78,6 +82,16 @@ class Plan:
                     before, right, self.composed, goals=self.goals, budget=self.budget
                 )
         return Asked(answers, tries, right, session.lost)
+
+    def _as_short(
+        self, err: ParameterError, items: Sounds | Features, settings: InterrogationSettings
+    ) -> ParameterError:
+        """Name the shortest sound in the error of one that was cut to its length."""
+        is_short = err.advice is not None and err.advice.parts == PADDED.parts
+        if not is_short or settings.duration is not None or len(set(self.lengths)) < 2:
+            return err
+        shortest = items.names[self.lengths.index(min(self.lengths))]
+        return err.within(f"all sounds are cut to the length of the shortest, {shortest}")
 
 
 def make_plan(
