@@ -66,7 +66,11 @@ OF_WORKFLOW: Mapping[str, tuple[Column, ...]] = {
     ),
     "interrogate": (
         Column("intervention", "string", "change with its dose"),
-        Column("change", "string", "name of the change; empty for the unchanged sound"),
+        Column(
+            "change",
+            "string",
+            "name of the change or of its placebo; empty for the unchanged sound",
+        ),
         Column("dose", "double", "dose; 0 for the unchanged sound"),
         Column("is_placebo", "bool", "whether it is the placebo of the dose"),
         Column("answer", "string", "label that the model gives"),

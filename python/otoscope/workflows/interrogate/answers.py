@@ -36,7 +36,7 @@ class Answer:
     intervention : str
         Change with its dose.
     change : str
-        Name of the change; empty for the unchanged sound.
+        Name of the change or of its placebo; empty for the unchanged sound.
     dose : float
         Dose; 0 for the unchanged sound.
     is_placebo : bool
