@@ -114,7 +114,7 @@ def test_interrogation_names_changes_and_groups(tmp_path: Path) -> None:
 
 def test_names_from_users_are_escaped_and_cite_nothing(tmp_path: Path) -> None:
     sound = torch.rand(2 * SR) / 2
-    model = f"{HOSTILE} [@nobody] \\1"
+    model = f"{HOSTILE} [@unknown] \\1"
     save_adversary(FOUND, tmp_path / "a.html", (sound, sound), model=model)
     assert "<script>alert" not in (tmp_path / "a.html").read_text("utf-8")
     assert model in end_of(tmp_path / "a.html")[0]
