@@ -12,11 +12,11 @@ from torch import Tensor
 
 from otoscope.attack.evaluation import Evaluation
 from otoscope.errors import ParameterError
-from otoscope.records import to_json, versions
+from otoscope.records import to_json
 from otoscope.report.geometry import Panel, mask_png, polyline
 from otoscope.report.methods.paragraphs import adversary_methods
 from otoscope.report.numbers import UNKNOWN, Tick, decibels, decimals, number, ticks
-from otoscope.report.pages import Fact, in_script, save_page
+from otoscope.report.pages import Fact, in_script, save_page, version_facts
 from otoscope.report.sounds import Sound, lossless_uri
 from otoscope.signal import stft
 
@@ -120,7 +120,7 @@ def save_adversary(  # noqa: PLR0913 - what the page says, all keyword-only
         ],
         facts=[
             *facts(evaluation, model=model, start=start),
-            *(Fact(f"Version of {name}", version) for name, version in versions().items()),
+            *version_facts(),
         ],
         json=in_script(to_json(evaluation)),
     )

@@ -34,7 +34,7 @@ from otoscope.report.geometry import (
 )
 from otoscope.report.methods.paragraphs import explanation_methods
 from otoscope.report.numbers import UNKNOWN, Tick, decimals, number, significant, ticks
-from otoscope.report.pages import Fact, in_script, save_page
+from otoscope.report.pages import Fact, in_script, save_page, version_facts
 from otoscope.report.sentences import cautions, others, sentence
 from otoscope.report.sounds import Sound, has_sound, segment_sounds, source_players
 
@@ -230,7 +230,7 @@ def facts(explanation: Explanation) -> list[Fact]:
         Fact("Output, all kept", significant(explanation.output_all, 4)),
         Fact("Output, none kept", "not computed" if none is None else significant(none, 4)),
         Fact("Intercept", significant(explanation.intercept, 4), "where the sum starts"),
-        *(Fact(f"Version of {name}", version) for name, version in explanation.versions.items()),
+        *version_facts(explanation.versions),
     ]
 
 

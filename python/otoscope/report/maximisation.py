@@ -17,7 +17,7 @@ from otoscope.records import to_json, versions
 from otoscope.report.geometry import Panel, mask_png, mel_ticks, polyline, time_span, time_unit
 from otoscope.report.methods.paragraphs import maximisation_methods
 from otoscope.report.numbers import Tick, percent, significant, ticks
-from otoscope.report.pages import Fact, in_script, save_page
+from otoscope.report.pages import Fact, in_script, save_page, version_facts
 from otoscope.report.sounds import Sound, lossless_uri
 
 __all__ = [
@@ -374,7 +374,7 @@ def _facts(ranking: Ranking, summary: MaximisationSummary) -> list[Fact]:
         Fact("Settings", f"{len(ranking.rows)}", f"each from {n_rows} seeds"),
         Fact("Stopped early", percent(stopped), "rows of the best setting"),
         Fact("Real excerpts", f"{summary.n_real:,}"),
-        *(Fact(f"Version of {name}", version) for name, version in versions().items()),
+        *version_facts(),
     ]
 
 

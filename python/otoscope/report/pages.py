@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,22 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from otoscope.errors import ParameterError
-from otoscope.records import write_text
+from otoscope.records import versions, write_text
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from otoscope.report.methods.bibliography import Methods
 
-__all__ = ["Fact", "content_of", "in_script", "render", "save_page", "share_assets"]
+__all__ = [
+    "Fact",
+    "content_of",
+    "in_script",
+    "render",
+    "save_page",
+    "share_assets",
+    "version_facts",
+]
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,12 @@ class Fact:
     name: str
     value: str
     note: str = ""
+
+
+def version_facts(of: Mapping[str, str] | None = None) -> list[Fact]:
+    """Return a fact for each version, by default those of this process."""
+    found = versions() if of is None else of
+    return [Fact(f"Version of {name}", version) for name, version in found.items()]
 
 
 def content_of(page: DataclassInstance) -> dict[str, Any]:

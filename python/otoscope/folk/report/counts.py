@@ -15,7 +15,7 @@ from otoscope.folk.data import COLLECTIONS, TuneCounts
 from otoscope.records import to_json, versions
 from otoscope.report.methods.bibliography import methods
 from otoscope.report.numbers import UNKNOWN, Tick, percent, ticks
-from otoscope.report.pages import Fact, in_script, save_page
+from otoscope.report.pages import Fact, in_script, save_page, version_facts
 
 __all__ = ["notes", "notes_on_voices", "save_counts", "sentence"]
 
@@ -213,5 +213,5 @@ def _facts(counts: TuneCounts, tokens: str) -> list[Fact]:
         Fact("5 %, 95 %", f"{at[0.05]}, {at[0.95]}", "quantiles of the length"),
         Fact("Near duplicates", f"{counts.in_groups:,} tunes", "never in two splits"),
         Fact("Their groups", f"{counts.groups_of_several:,}", f"largest: {counts.largest_group}"),
-        *(Fact(f"Version of {name}", version) for name, version in versions().items()),
+        *version_facts(),
     ]

@@ -25,7 +25,7 @@ from otoscope.folk.abc.elements import MeasureRest
 from otoscope.folk.report.sheet import EVENTS, engrave, in_page
 from otoscope.records import to_json, versions
 from otoscope.report.methods.bibliography import methods
-from otoscope.report.pages import Fact, in_script, save_page
+from otoscope.report.pages import Fact, in_script, save_page, version_facts
 
 __all__ = ["TuneSurprise", "save_surprise", "sentence"]
 
@@ -261,5 +261,5 @@ def _facts(tunes: Sequence[TuneSurprise]) -> list[Fact]:
         Fact("Tokens", f"{sum(len(tune.nats) for tune in tunes):,}", "with an end for each tune"),
         Fact("Most expected tune", f"{means.min():.3f}", tunes[int(means.argmin())].name),
         Fact("Least expected tune", f"{means.max():.3f}", tunes[int(means.argmax())].name),
-        *(Fact(f"Version of {name}", version) for name, version in versions().items()),
+        *version_facts(),
     ]

@@ -10,10 +10,10 @@ from typing import Any, Literal
 from markupsafe import Markup
 
 from otoscope.metrics import Extrapolation, Interval
-from otoscope.records import to_json, versions
+from otoscope.records import to_json
 from otoscope.report.methods.bibliography import Methods, methods
 from otoscope.report.numbers import UNKNOWN, significant
-from otoscope.report.pages import Fact, in_script, save_page
+from otoscope.report.pages import Fact, in_script, save_page, version_facts
 
 __all__ = ["DistanceContent", "FileRow", "Measure", "Side", "distance_sentence", "save_distance"]
 
@@ -194,7 +194,7 @@ def save_distance(content: DistanceContent, path: str | os.PathLike[str]) -> Non
                 for metric, meaning in _MEANINGS.items()
                 if metric == content.metric
             ),
-            *(Fact(f"Version of {name}", version) for name, version in versions().items()),
+            *version_facts(),
         ),
         json=in_script(to_json(content.record)),
     )

@@ -35,7 +35,7 @@ from otoscope.report.interrogation.text import (
 from otoscope.report.interrogation.verdict import gloss, interrogation_record, verdict_text
 from otoscope.report.methods.paragraphs import interrogation_methods
 from otoscope.report.numbers import Tick, format_change, format_p, format_score, ticks
-from otoscope.report.pages import Fact, in_script, save_page
+from otoscope.report.pages import Fact, in_script, save_page, version_facts
 from otoscope.report.sounds import Sound, data_uris
 
 __all__ = ["InterrogationPage", "interrogation_page", "save_interrogation"]
@@ -240,7 +240,7 @@ def interrogation_page(
         pairs=pairs,
         facts=(
             *facts(result, model=model),
-            *(Fact(f"Version of {name}", version) for name, version in versions().items()),
+            *version_facts(),
         ),
         json=in_script(to_json({**interrogation_record(result), "versions": versions()})),
     )

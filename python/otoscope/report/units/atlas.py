@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from otoscope.errors import ParameterError
-from otoscope.records import versions
 from otoscope.report.geometry import Panel, mask_png
 from otoscope.report.maximisation import Specimen, loudness, loudness_scale
 from otoscope.report.methods.bibliography import methods
 from otoscope.report.numbers import significant
-from otoscope.report.pages import Fact, in_script, save_page
+from otoscope.report.pages import Fact, in_script, save_page, version_facts
 from otoscope.report.sounds import Sound, data_uris
 
 __all__ = ["AtlasSummary", "AtlasUnit", "save_atlas"]
@@ -89,7 +88,7 @@ def save_atlas(
         n_units=len(units),
         facts=[
             *summary.facts,
-            *(Fact(f"Version of {name}", text) for name, text in versions().items()),
+            *version_facts(),
         ],
         json=in_script(summary.record),
     )

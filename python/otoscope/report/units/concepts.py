@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from otoscope.errors import ParameterError
 from otoscope.explain.concepts import ConceptInLayer, ConceptOnOutput, LayerConcepts
 from otoscope.metrics import Interval
-from otoscope.records import versions
 from otoscope.report.methods.bibliography import methods
 from otoscope.report.numbers import decimals, equals_p, percent, with_bounds
-from otoscope.report.pages import Fact, in_script, save_page
+from otoscope.report.pages import Fact, in_script, save_page, version_facts
 
 __all__ = ["ConceptsSummary", "save_concepts"]
 
@@ -80,7 +79,7 @@ def save_concepts(
         ],
         facts=[
             *summary.facts,
-            *(Fact(f"Version of {name}", text) for name, text in versions().items()),
+            *version_facts(),
         ],
         json=in_script(summary.record),
     )
