@@ -13,7 +13,7 @@ from otoscope.protocols import Patch
 from otoscope.report.charts import segment_bars
 from otoscope.report.numbers import number
 from otoscope.report.sentences import because, cautions, r2, sentence
-from tests.support.reports import BANDS, FRAMES, explain
+from tests.support.reports import BANDS, FRAMES, explain, patch
 
 THREE = {2: 0.5, 3: 0.2, 7: 0.2}
 
@@ -196,6 +196,17 @@ def test_sentence_when_the_output_never_changes() -> None:
     assert sentence(constant).endswith("whichever segments are occluded: no segment explains it.")
     assert cautions(constant) == []
     assert {row.value for row in segment_bars(constant)} == {"0.00"}
+
+
+@pytest.mark.parametrize("weights", [{}, THREE], ids=["constant", "of segments"])
+def test_silence_is_said(weights: dict[int, float]) -> None:
+    sounding = patch()
+    assert sounding.y is not None
+    quiet = replace(sounding, y=1e-6 * sounding.y)
+    silent = replace(sounding, y=torch.zeros_like(sounding.y))
+    assert cautions(explain(weights, of=quiet)) == []
+    (note,) = cautions(explain(weights, of=silent))
+    assert note.startswith("This excerpt is digital silence")
 
 
 def test_sentence_calls_a_number_outside_0_to_1_an_output() -> None:

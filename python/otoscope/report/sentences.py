@@ -86,9 +86,12 @@ def r2(explanation: Explanation) -> str:
 
 def cautions(explanation: Explanation) -> list[str]:
     """List reasons for caution with the numbers, in sentences."""
-    if is_constant(explanation):
-        return []
+    sound = explanation.patch.y
     notes = []
+    if sound is not None and not sound.any():
+        notes.append("This excerpt is digital silence: the output is the model’s answer to no sound.")
+    if is_constant(explanation):
+        return notes
     n_segments, effective = len(explanation.extents), explanation.effective_samples
     if explanation.is_saturated:
         notes.append("There are as many outputs as unknowns: R² has no meaning here.")

@@ -152,7 +152,7 @@ class Blocks:
                 is_last = not len(samples)
                 bad = int((~torch.from_numpy(samples).isfinite()).sum())
                 if bad:
-                    raise ParameterError(f"{self.path}: {bad} samples are NaN or infinite")
+                    raise ParameterError(f"{self.path}: NaN or infinite samples: {bad:,}")
                 block = torch.from_numpy(resample(samples.mean(1), is_last))
                 if len(block):
                     yield block
