@@ -89,7 +89,7 @@ def cautions(explanation: Explanation) -> list[str]:
     sound = explanation.patch.y
     notes = []
     if sound is not None and not sound.any():
-        notes.append("This excerpt is digital silence: the output is the model’s answer to no sound.")
+        notes.append("This excerpt is digital silence: the output is the answer to no sound.")
     if is_constant(explanation):
         return notes
     n_segments, effective = len(explanation.extents), explanation.effective_samples

@@ -180,7 +180,7 @@ def test_what_is_no_sound_is_refused(tmp_path: Path) -> None:
     samples = np.zeros(100, "float32")
     samples[3] = np.nan
     soundfile.write(path, samples, 8000, subtype="FLOAT")
-    with pytest.raises(ParameterError, match="NaN or infinite samples: 1$"):
+    with pytest.raises(ParameterError, match=r"NaN or infinite samples: 1$"):
         list(Blocks(path, sr=8000))
 
 
