@@ -193,6 +193,23 @@ def test_file_of_somebody_else_without_newline_is_refused_and_kept(
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("before", [b"", b'{"key": "torn'], ids=["new", "torn"])
+def test_a_run_that_fails_before_its_first_record_leaves_no_file(
+    tmp_path: Path, before: bytes
+) -> None:
+    path = tmp_path / "r.jsonl"
+    if before:
+        path.write_bytes(before)
+    with pytest.raises(ZeroDivisionError), Records(path):
+        raise ZeroDivisionError
+    assert not path.exists()
+    with Records(path) as records:
+        records.append("a", {}, seed=None)
+    with pytest.raises(ZeroDivisionError), Records(path):
+        raise ZeroDivisionError
+    assert [record["key"] for record in read(path)] == ["a"]
+
+
 def test_removed_records_are_gone_and_the_others_stay(tmp_path: Path) -> None:
     path = tmp_path / "runs.jsonl"
     lines = write_three(path).splitlines(keepends=True)

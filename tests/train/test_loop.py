@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +14,11 @@ from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 from otoscope.train import LoopConfig, StepResult, run_training
+from otoscope.train.genre.learner import TrainGenreConfig
+from otoscope.train.loop import fixed_settings
+from otoscope.train.prior.learner import TrainPriorConfig
+from otoscope.train.rhythm.learner import TrainRhythmConfig
+from otoscope.train.singing.learner import TrainSingingConfig
 
 CONFIG = LoopConfig(12, validate_every=3, checkpoint_every=4, patience=9, seed=5)
 
@@ -93,6 +98,38 @@ def test_the_network_of_the_best_score_is_saved(tmp_path: Path) -> None:
     again = LinearTrainee()
     run_training(again, replace(CONFIG, steps=6), tmp_path / "b.ckpt")
     assert all(torch.equal(again.network.state_dict()[k], v) for k, v in trainee.saved[1].items())
+
+
+def test_a_longer_training_goes_on_and_equals_one_that_was_long_from_the_start(
+    tmp_path: Path,
+) -> None:
+    whole, part = LinearTrainee(), LinearTrainee()
+    run_training(whole, CONFIG, tmp_path / "whole.ckpt")
+    run_training(part, replace(CONFIG, steps=6), tmp_path / "part.ckpt")
+    longer = LinearTrainee()
+    history = run_training(longer, CONFIG, tmp_path / "part.ckpt", resume=True)
+    assert history.step == 12
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(longer.network.state_dict()[name], value)
+
+
+def test_with_more_patience_a_training_that_stopped_goes_on(tmp_path: Path) -> None:
+    impatient = replace(CONFIG, patience=2)
+    run_training(LinearTrainee([1.0, 2.0, 3.0]), impatient, tmp_path / "a.ckpt")
+    same = run_training(LinearTrainee(), impatient, tmp_path / "a.ckpt", resume=True)
+    assert (same.step, same.is_done) == (9, True)
+    more = run_training(LinearTrainee([4.0]), CONFIG, tmp_path / "a.ckpt", resume=True)
+    assert (more.step, more.is_done) == (12, False)
+
+
+@pytest.mark.parametrize(
+    "settings", [TrainPriorConfig(), TrainSingingConfig(), TrainGenreConfig(), TrainRhythmConfig()]
+)
+def test_checkpoints_need_not_agree_in_lengths_alone(settings: Any) -> None:
+    names, fixed = {field.name for field in fields(settings)}, fixed_settings(settings)
+    free = {"steps", "epochs", "patience", "validate_every", "checkpoint_every"}
+    assert set(fixed) == names - free
+    assert names & free
 
 
 def test_training_stops_when_patience_ends_and_stays_so(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -149,7 +150,12 @@ class Records:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the file, whatever happened."""
+        """Close the file, whatever happened; after an error remove it if it has no records."""
+        if error is not None and not self._end:
+            if locks.IS_WINDOWS:  # which removes no open file
+                self.close()
+            with suppress(OSError):  # on Windows another has opened it
+                self._path.unlink()
         self.close()
 
     def _read(self) -> None:

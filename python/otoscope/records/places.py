@@ -135,7 +135,6 @@ class Place:
         """
         with ExitStack() as stack:
             if self.folder is not None:
-                self.folder.mkdir(parents=True, exist_ok=True)
                 try:
                     stack.enter_context(locks.claimed(self.folder / name))
                 except ParameterError as err:

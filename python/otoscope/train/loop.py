@@ -12,9 +12,9 @@ import time
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -24,10 +24,20 @@ from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.foreign import refusing, require_small_pickle
 from otoscope.progress import Progress, silent, tracked
-from otoscope.records import claimed, replacing
+from otoscope.records import claimed, replacing, to_plain
 from otoscope.train.folder import require_resumed
 
-__all__ = ["LoopConfig", "StepResult", "Trainee", "TrainingHistory", "run_training"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = [
+    "LoopConfig",
+    "StepResult",
+    "Trainee",
+    "TrainingHistory",
+    "fixed_settings",
+    "run_training",
+]
 
 _SCHEMA = 1
 _CONTENT = {
@@ -47,6 +57,7 @@ _MAKERS = {
     *(f"torch {kind}Storage" for kind in ("Char", "Short", "Int", "Long")),
 }
 """What the pickle of a checkpoint may name."""
+_LENGTHS = {"steps", "epochs", "patience", "validate_every", "checkpoint_every"}
 _NOT_A_CHECKPOINT = "is not a checkpoint of this program"
 
 
@@ -180,6 +191,27 @@ class Trainee(Protocol):
         """Restore the state that `state` returned."""
 
 
+def fixed_settings(settings: DataclassInstance) -> dict[str, object]:
+    """Return the settings in which a checkpoint must agree: all but lengths and intervals.
+
+    Parameters
+    ----------
+    settings : dataclass
+        Settings of a training whose steps do not depend on the number of steps to come.
+
+    Returns
+    -------
+    dict of str to JSON value
+        Settings without steps, epochs, patience, validate_every and checkpoint_every.
+
+    Examples
+    --------
+    >>> fixed_settings(LoopConfig(1000, validate_every=9, checkpoint_every=9, patience=5))
+    {'clip': None, 'seed': 0}
+    """
+    return {name: to_plain(x) for name, x in asdict(settings).items() if name not in _LENGTHS}
+
+
 def run_training(
     trainee: Trainee,
     config: LoopConfig,
@@ -226,6 +258,7 @@ def run_training(
     """
     with claimed(checkpoint):
         history = _resumed(trainee, checkpoint, resume=resume)
+        history.is_done = _since_best(history) >= config.patience
         if not history.is_done:
             deadline = math.inf if hours is None else time.monotonic() + 3600 * hours
             _train(trainee, config, checkpoint, history, deadline, progress, on_step)
@@ -284,11 +317,16 @@ def _validate(trainee: Trainee, config: LoopConfig, history: TrainingHistory) ->
             f"lower learning_rate, which is {rate:g} at this step"
         )
     history.scores.append((history.step, score))
-    scores = [score for _, score in history.scores]
-    since_best = len(scores) - 1 - scores.index(min(scores))
+    since_best = _since_best(history)
     if since_best == 0:
         trainee.save_best()
     history.is_done = since_best >= config.patience
+
+
+def _since_best(history: TrainingHistory) -> int:
+    """Count the validations since the best one."""
+    scores = [score for _, score in history.scores]
+    return len(scores) - 1 - scores.index(min(scores)) if scores else 0
 
 
 def _save(trainee: Trainee, path: Path, history: TrainingHistory) -> None:

@@ -144,6 +144,21 @@ def test_an_interrupted_training_gives_the_same_generator(folder: Path, tmp_path
     assert load_generator(part / "model").network.settings["shrink"] == 8
 
 
+def test_a_finished_training_goes_on_for_more_steps(folder: Path, tmp_path: Path) -> None:
+    longer = replace(TINY, steps=8)
+    train_prior([folder], tmp_path / "whole", settings=longer)
+    train_prior([folder], tmp_path / "part", settings=TINY)
+    assert train_prior([folder], tmp_path / "part", settings=longer, resume=True).steps == 8
+    a, b = (
+        torch.load(tmp_path / name / "checkpoint.ckpt", weights_only=True)
+        for name in ("whole", "part")
+    )
+    for network in (a["network"], b["network"]), (a["state"]["critic"], b["state"]["critic"]):
+        for name, value in network[0].items():
+            assert torch.equal(value, network[1][name])
+    assert a["scores"] == b["scores"]
+
+
 def test_samples_are_of_the_same_latents_each_time(folder: Path, tmp_path: Path) -> None:
     seen: dict[int, Tensor] = {}
     train_prior([folder], tmp_path, settings=TINY, on_samples=seen.__setitem__)

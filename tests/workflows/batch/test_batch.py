@@ -16,7 +16,7 @@ from otoscope.records.parts import part_names, read_parts
 from otoscope.records.places import Place
 from otoscope.workflows.batch.batch import estimate_batch
 from otoscope.workflows.batch.manifest import read_manifest
-from tests.support.batches import Tiny, config_of, files_in, run_tiny, texts
+from tests.support.batches import Tiny, TinyTask, config_of, files_in, run_tiny, texts
 
 TEXTS = ["a", "b", "bad", "c", "odd", "d", "e"]
 
@@ -144,6 +144,21 @@ def test_a_dry_run_writes_nothing_and_multiplies(tmp_path: Path) -> None:
     assert (estimate.n_files, estimate.n_timed) == (9, 3)
     assert estimate.core_hours == pytest.approx(estimate.seconds * 9 / 3600)
     assert not out.exists()
+
+
+class Refused(Tiny):
+    """A workflow of a model that does not exist."""
+
+    def as_task(self, place: object) -> TinyTask:
+        raise ParameterError("there is no such model")
+
+
+def test_a_task_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:
+    manifest = texts(tmp_path / "in", ["a"])
+    for workers in (1, 2):
+        with pytest.raises(ParameterError, match="no such model"):
+            run_tiny(manifest, tmp_path / "runs" / "out", task=Refused(), workers=workers)
+        assert not (tmp_path / "runs").exists()
 
 
 def test_a_dry_run_refuses_a_place_of_other_settings(tmp_path: Path) -> None:

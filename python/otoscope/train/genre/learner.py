@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -15,10 +15,10 @@ from otoscope.errors import Advice, Argument, Ignored, ParameterError, refuse_ig
 from otoscope.models.bundle import save_bundle
 from otoscope.models.genre import ConvDNN, FrameDNN
 from otoscope.models.listener import Listener
-from otoscope.records import to_plain
 from otoscope.seeds import torch_generator
 from otoscope.signal import FrontEnd
 from otoscope.train.genre.spectra import Spectra, Standardisation
+from otoscope.train.loop import fixed_settings
 
 __all__ = ["Adversary", "GenreLearner", "TrainGenreConfig", "logits_of"]
 
@@ -182,7 +182,7 @@ class GenreLearner:
                 advice=Advice("use more sounds, or a smaller ", Argument("batch")),
             )
         self.identity: Mapping[str, object] = {
-            "settings": to_plain(asdict(settings)),
+            "settings": fixed_settings(settings),
             "sounds": [train.digest, valid.digest],
             "labels": list(labels),
             "adversary": getattr(adversary, "__name__", None) or str(adversary),

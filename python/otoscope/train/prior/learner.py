@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,9 +17,9 @@ from otoscope.errors import ParameterError
 from otoscope.metrics import frechet_of
 from otoscope.models.generator import MelCritic, MelGenerator
 from otoscope.models.generator_bundle import TrainedGenerator, save_generator
-from otoscope.records import to_plain
 from otoscope.seeds import numpy_generator
 from otoscope.signal import FrontEnd
+from otoscope.train.loop import fixed_settings
 from otoscope.train.prior.excerpts import MelExcerpts
 from otoscope.train.singing.learner import averaged
 
@@ -140,7 +140,7 @@ class PriorLearner:
         self.log: list[tuple[int, float, float]] = []
         """Step, mean loss and mean penalty of the critic since the row before."""
         self.identity: Mapping[str, object] = {
-            "settings": to_plain(asdict(settings)),
+            "settings": fixed_settings(settings),
             "sounds": [train.digest, valid.digest],
         }
 

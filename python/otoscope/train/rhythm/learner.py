@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 from otoscope.models.desperf import DeSPerF, save_desperf
-from otoscope.records import to_plain
 from otoscope.seeds import torch_generator
+from otoscope.train.loop import fixed_settings
 from otoscope.train.rhythm.periodicities import Periodicities
 
 __all__ = ["RhythmLearner", "TrainRhythmConfig", "voted"]
@@ -108,7 +108,7 @@ class RhythmLearner:
         self._batch = min(settings.batch, len(self._labels))
         self._drawn = -1, torch.empty(0)
         self.identity: Mapping[str, object] = {
-            "settings": to_plain(asdict(settings)),
+            "settings": fixed_settings(settings),
             "sounds": [train.digest, valid.digest],
             "labels": list(system.output_names),
         }

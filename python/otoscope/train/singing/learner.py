@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from otoscope.models.bundle import save_bundle
 from otoscope.models.listener import Listener
 from otoscope.models.svdnet import SVDNet
 from otoscope.models.timelines import timeline
-from otoscope.records import to_plain
 from otoscope.seeds import numpy_generator
 from otoscope.signal import svd2015
+from otoscope.train.loop import fixed_settings
 from otoscope.train.singing.augment import Augmentation
 from otoscope.train.singing.stems import ExcerptSource, Mixing, frame_times
 
@@ -139,7 +139,7 @@ class Learner:
         self.filterbank = self.filterbank[:n_bins]
         self.bin_hz = torch.arange(n_bins) * (self.front_end.sample_rate / self.front_end.n_fft)
         self.identity: Mapping[str, object] = {
-            "settings": to_plain(asdict(settings)),
+            "settings": fixed_settings(settings),
             "stems": source.digest,
             "validation": _digest(validation),
         }
