@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from otoscope.errors import ParameterError
 from otoscope.models.generator_bundle import load_generator
 from otoscope.signal import svd2015, write_audio
 from otoscope.signal.audio.files import read_audio
-from otoscope.train.prior import TrainPriorConfig, read_excerpts, sounds_of, train_prior
+from otoscope.train.prior import TrainPriorConfig, read_excerpts, sounds_of, train_prior, training
 from otoscope.train.prior.excerpts import MelExcerpts
 from otoscope.train.prior.learner import PriorLearner, critic_loss, gradient_penalty, summaries
 from otoscope.train.prior.training import baselines
@@ -139,7 +140,7 @@ def test_an_interrupted_training_gives_the_same_generator(folder: Path, tmp_path
         assert torch.equal(a["state"]["critic"][name], b["state"]["critic"][name])
     document = json.loads((part / "result.json").read_text())
     assert document["format"] == "otoscope.TrainPrior/1"
-    assert set(document["quality"]) == {"samples", "real", "shuffled", "noise"}
+    assert set(document["quality"]) == {"samples", "real", "shuffled", "noise", "training"}
     assert len(document["skipped"]) == 3
     assert load_generator(part / "model").network.settings["shrink"] == 8
 
@@ -157,6 +158,31 @@ def test_a_finished_training_goes_on_for_more_steps(folder: Path, tmp_path: Path
         for name, value in network[0].items():
             assert torch.equal(value, network[1][name])
     assert a["scores"] == b["scores"]
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_quality_is_measured_on_sounds_that_chose_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n: int
+) -> None:
+    seen: list[tuple[MelExcerpts, ...]] = []
+
+    def measured(_: object, *sounds: Any) -> dict[str, dict[str, float]]:
+        seen.append(sounds[:3])
+        return {}
+
+    class Learner(PriorLearner):
+        def __init__(self, train: MelExcerpts, valid: MelExcerpts, *rest: Any, **more: Any) -> None:
+            seen.append((train, valid))
+            super().__init__(train, valid, *rest, **more)
+
+    monkeypatch.setattr(training, "quality_of", measured)
+    monkeypatch.setattr(training, "PriorLearner", Learner)
+    held_out = [folder / f"{i}.wav" for i in (1, 2)][:n]
+    train_prior([folder / "0.wav"], tmp_path, validation=held_out, settings=TINY)
+    learned, (train, chosen, test) = seen
+    assert [x.digest for x in learned] == [train.digest, chosen.digest]
+    assert len(chosen.log_mels) == len(test.log_mels) == 1
+    assert (chosen.digest == test.digest) == (n == 1)
 
 
 def test_samples_are_of_the_same_latents_each_time(folder: Path, tmp_path: Path) -> None:

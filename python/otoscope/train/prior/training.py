@@ -47,8 +47,9 @@ class TrainPriorResult:
     critic : list of (step, loss, penalty)
         Mean loss of the critic, and mean gradient penalty in it, between validations.
     quality : mapping of str to mapping
-        Frechet and kernel distance to held-out excerpts: of samples, of other real excerpts, of
-        these with their frames shuffled, and of noise with each band's mean and deviation.
+        Frechet and kernel distance to held-out excerpts by which nothing was chosen: of samples, of
+        other held-out sounds ("real"), of these with their frames shuffled, of noise with each
+        band's mean and deviation, and of the training sounds.
     skipped : mapping of str to ParameterError
         Sounds that are left out, by path.
     truncated : mapping of str to str
@@ -115,6 +116,8 @@ def train_prior(  # noqa: PLR0913 - what is trained on, and arguments of run_tra
         ``result.json``; made if it does not exist.
     validation : sequence of str or Path
         Other sounds, which samples are compared with. By default a tenth of ``sounds`` is held out.
+        The generator is chosen by one half of them, and its quality measured on the other half; a
+        single sound serves for both.
     front_end : FrontEnd, optional
         Front end of the log-mel values. Default: `otoscope.signal.svd2015`.
     n_frames : int
@@ -162,6 +165,9 @@ def train_prior(  # noqa: PLR0913 - what is trained on, and arguments of run_tra
     folder = Path(out)
     with training_folder(folder, resume=resume) as checkpoint:
         train, valid = _parts(sounds, validation, front_end, n_frames, settings, progress)
+        chosen, test = valid, valid  # a single sound has to serve for both
+        if len(valid.log_mels) > 1:
+            chosen, test = valid.divided(2, settings.seed)
         card = {
             "what": f"Log-mel excerpts of {n_frames} frames, made of 128 numbers of N(0, 1)",
             "network": f"MelGenerator (Mishra et al., 2019), widths divided by {settings.shrink}",
@@ -169,7 +175,7 @@ def train_prior(  # noqa: PLR0913 - what is trained on, and arguments of run_tra
         }
         learner = PriorLearner(
             train,
-            valid,
+            chosen,
             front_end,
             settings,
             folder / "model",
@@ -201,7 +207,7 @@ def train_prior(  # noqa: PLR0913 - what is trained on, and arguments of run_tra
             history.step,
             history.scores,
             learner.log,
-            quality_of(generator, train, valid, settings),
+            quality_of(generator, train, chosen, test, settings),
             {**train.skipped, **valid.skipped},
             {**train.truncated, **valid.truncated},
         )
@@ -267,25 +273,34 @@ def baselines(real: Tensor, seed: int) -> dict[str, Tensor]:
 def quality_of(
     generator: TrainedGenerator,
     train: MelExcerpts,
-    valid: MelExcerpts,
+    chosen: MelExcerpts,
+    test: MelExcerpts,
     settings: TrainPriorConfig,
     feature: Callable[[Tensor], Tensor] = summaries,
 ) -> dict[str, dict[str, float]]:
-    """Compute distances of samples, real excerpts and `baselines` to held-out excerpts."""
+    """Compute distances to excerpts of ``test``, which no step and no choice depends on.
+
+    They are those of samples, of the sounds that the generator was chosen by ("real"), of these
+    with their frames shuffled, of noise with the moments of each band, and of the training sounds.
+    """
+
+    def draw(excerpts: MelExcerpts, place: int) -> Tensor:
+        return excerpts.batch(numpy_generator(settings.seed, 1 << 40, place), n)
+
     n = settings.n_validation
-    held_out = feature(valid.batch(numpy_generator(settings.seed, 1 << 40), n))
-    real = train.batch(numpy_generator(settings.seed, 1 << 40, 2), n)
+    expected, real = feature(draw(test, 2)), draw(chosen, 3)
     latents = torch.randn(
         n, generator.network.latent_size, generator=torch.Generator().manual_seed(settings.seed)
     )
     with torch.no_grad():
         made = torch.cat([generator.network(part) for part in latents.split(64)])
     sets = {"samples": made, "real": real, **baselines(real, settings.seed)}
+    sets["training"] = draw(train, 4)
     quality = {}
     for name, excerpts in sets.items():
         features = feature(excerpts)
         quality[name] = {
-            "frechet": float(frechet_of(held_out, features)),
-            "kernel": float(kernel_distance(held_out, features)),
+            "frechet": float(frechet_of(expected, features)),
+            "kernel": float(kernel_distance(expected, features)),
         }
     return quality
