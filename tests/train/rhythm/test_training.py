@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.data import LabelledSound, Partition
+from otoscope.data.labelled import load_gtzan
 from otoscope.errors import ParameterError
 from otoscope.models import load
 from otoscope.models.desperf import DeSPerF
@@ -121,6 +122,31 @@ def test_what_cannot_be_heard_is_left_out_and_said(sounds: Partition, tmp_path: 
     }
     with pytest.raises(ParameterError, match="no sound of slow can be used"):
         read_periodicities((*sounds.train[4:], *more), system)
+
+
+def test_the_broken_file_of_gtzan_is_left_out_and_said(tmp_path: Path) -> None:
+    names = [
+        "blues",
+        "classical",
+        "country",
+        "disco",
+        "hiphop",
+        "jazz",
+        "metal",
+        "pop",
+        "reggae",
+        "rock",
+    ]
+    for genre in names:
+        (tmp_path / genre).mkdir()
+        write_audio(tmp_path / genre / f"{genre}.00000.wav", clicks("slow", 0, seconds=2.2), sr=SR)
+    (tmp_path / "jazz" / "jazz.00054.wav").write_bytes(b"RIFF, but no sound")
+    system = DeSPerF(names, feature=FEATURE, segment=2.0)
+    heard = read_periodicities(load_gtzan(tmp_path), system)
+    assert len(heard.labels) == 10
+    ((name, reason),) = heard.skipped.items()
+    assert name == "jazz/jazz.00054"
+    assert "cannot be read as sound" in str(reason)
 
 
 @pytest.mark.parametrize("wrong", [{"batch": 0}, {"epochs": 0}, {"learning_rate": 0.0}])

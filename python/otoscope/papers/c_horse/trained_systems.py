@@ -57,7 +57,7 @@ class HorseTrainedConfig:
     doses : tuple of float
         Tempo changes in percent, each with its placebo.
     seed : int
-        Random seed of the first system; each has its own.
+        Random seed of the first system; each has its own. 500 and 1000 chose the size.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class HorseTrainedConfig:
     test_clips: int = 3
     seconds: float = 10.0
     doses: tuple[float, ...] = (-6.0, 6.0)
-    seed: int = 1000
+    seed: int = 1004
 
     def __post_init__(self) -> None:
         if not self.doses or 0 in self.doses:
