@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, kendalltau
+from scipy.stats import binomtest, kendalltau, linregress, norm
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.errors import MissingExtra, ParameterError
+from otoscope.workflows.listening.agreement import mixed_means
 from otoscope.workflows.listening.analyse import RatingsConfig, RatingsResult, analyse_ratings
+from otoscope.workflows.listening.answers import Answer
 from otoscope.workflows.listening.export import (
     ListeningTest,
     ListeningTestConfig,
@@ -73,6 +75,30 @@ def test_means_of_the_mixed_model_are_those_of_the_ratings(tmp_path: Path) -> No
     assert result.slope is not None
     assert -35 < result.slope.low < result.slope.value < result.slope.high < -15
     assert "rate original highest" in result.sentence
+
+
+def test_interval_of_the_slope_counts_conditions_not_ratings() -> None:
+    rng, n = np.random.default_rng(0), 8
+    offset = {  # of conditions whatever their scores, of listeners and of items
+        name: deviation * rng.standard_normal(count)
+        for name, deviation, count in (("c", 15, n), ("l", 8, 6), ("i", 8, 4))
+    }
+    answers = []
+    for place in np.ndindex(n, 6, 4):
+        rating = 50 + 5 * rng.standard_normal()
+        rating += sum(offset[name][i] for name, i in zip("cli", place, strict=True))
+        condition, listener, item = (f"{name}{i}" for name, i in zip("cli", place, strict=True))
+        answers.append(Answer(listener, item, item, condition, rating, is_anchor=False))
+    line = np.array([[1.0, int(answer.condition[1:]) + 1] for answer in answers])
+    means = [np.mean([a.rating for a in answers if a.condition == f"c{c}"]) for c in range(n)]
+    expected = linregress(np.arange(n) + 1, means)
+    (_, slope), notes = mixed_means(line, answers, random=("listener", "item", "condition"))
+    assert notes == []
+    assert slope.value == pytest.approx(expected.slope, abs=1e-6)
+    half = norm.ppf(0.975) * expected.stderr
+    assert (slope.high - slope.low) / 2 == pytest.approx(half, rel=0.02)
+    (_, narrow), _ = mixed_means(line, answers)
+    assert narrow.high - narrow.low < 0.5 * (slope.high - slope.low)
 
 
 def test_kendalls_tau_is_that_of_scipy(tmp_path: Path) -> None:

@@ -20,15 +20,18 @@ _N_DRAWS = 2000
 
 
 def mixed_means(
-    design: NDArray[np.float64], answers: Sequence[Answer]
+    design: NDArray[np.float64],
+    answers: Sequence[Answer],
+    *,
+    random: Sequence[str] = ("listener", "item"),
 ) -> tuple[list[Interval], list[str]]:
-    """Fit fixed effects with crossed random intercepts of listeners and items."""
+    """Fit fixed effects with crossed random intercepts, by default of listeners and items."""
     import statsmodels.api as sm
     from statsmodels.regression.mixed_linear_model import VCSpec
 
     ratings = np.array([answer.rating for answer in answers])
     parts = {}
-    for what in ("listener", "item"):
+    for what in random:
         levels = [getattr(answer, what) for answer in answers]
         names = list(dict.fromkeys(levels))
         if len(names) > 1:

@@ -340,7 +340,9 @@ def _rated(
     if len(set(ranks.values())) > 1:
         kept = [answer for answer in answers if answer.condition in ranks]
         line = np.array([[1.0, ranks[answer.condition]] for answer in kept])
-        (_, slope), more = mixed_means(line, kept)
+        # ratings of one condition share what its score does not explain
+        random = ("listener", "item", "condition")
+        (_, slope), more = mixed_means(line, kept, random=random)
         notes = list(dict.fromkeys([*notes, *more]))
     ordered = sorted(conditions, key=lambda each: -each.mean.value)
     return tuple(ordered), slope, notes
