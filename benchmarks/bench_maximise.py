@@ -10,7 +10,9 @@ All settings of one rate are searched by ours, then by the rival; then those of 
 rival runs the settings with the fewest iterations in full; the time of its longer ones is
 extrapolated by the number of steps, since a step of Adam costs the same whatever it finds. Both
 must have the same best activations in the first 3 steps; later, rounding of another batch size and
-memory layout grows at the network's maxima and corners, and how far the two are apart is told.
+memory layout grows at the network's maxima and corners, and how far the two are apart is told. A
+search without stops, not timed, tells how far below its best a row would have ended that stops as
+stationary; the bar is 1e-4, relative to activations above 1.
 Times are of one thread: CPU seconds on a CPU, seconds by the clock on a GPU; the bar is 2 on a CPU
 and 10 on a GPU.
 
@@ -35,8 +37,10 @@ from otoscope.taps import Tap
 from timing import Bar, Case, Timing
 
 RATES = PENALTIES = (0.1, 0.01, 0.001)
-_BOUND, _PATIENCE = 300.0, 100  # 30 times the largest activation by real excerpts; steps
+_STOPPING = Stopping(bound=300.0, patience=300)  # 30 times the largest real activation; steps
+_HASTY = Stopping(patience=100)  # for comparison
 _STEPS, _SAME = 3, 1e-3  # steps after which activations may differ by so much, relatively
+_SHORT = 1e-4  # of its best activation, relatively, by which a stationary row may be short
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,12 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
     torch.set_num_threads(1)
     net = models.load(sizes.model).requires_grad_(False).to(device)
     generator = load_generator(SHIPPED_GENERATOR).network.requires_grad_(False).to(device)
-    ours, rival, difference, last, n_exploded, n_steps = 0.0, 0.0, 0.0, 0.0, 0, 0
+    ours, rival, difference, last = 0.0, 0.0, 0.0, 0.0
+    short, hasty, n_exploded, n_steps = 0.0, 0.0, 0, 0
     shortest = min(sizes.iterations)
     for rate in RATES:
         start = _now(device)
-        found = grid(net, generator, sizes, rate)
+        found = grid(net, generator, sizes, rate, _STOPPING)
         ours += _now(device) - start
         start = _now(device)
         best = sequential(net, generator, sizes, rate)
@@ -84,6 +89,11 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
         longest = [r for r in found.results if r.setting.iterations == max(sizes.iterations)]
         n_exploded += sum(int(r.exploded.sum()) for r in longest)
         n_steps += sum(int(r.steps.sum()) for r in longest)
+        whole = grid(net, generator, sizes, rate, Stopping(_STOPPING.bound))
+        traces = [r.trace for r in whole.results if r.setting.iterations == max(sizes.iterations)]
+        ends = torch.cat(traces).tolist()
+        short = max(short, *(shortfall(row, _STOPPING) for row in ends))
+        hasty = max(hasty, *(shortfall(row, _HASTY) for row in ends))
     torch.set_num_threads(threads)
     if difference > _SAME:
         raise SystemExit(f"activations differ from torch.optim.Adam's by {difference:.1e}")
@@ -100,14 +110,29 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
         "exploded rows": n_exploded,
         "difference": difference,
         f"difference after {shortest} steps": last,
+        "shortfall of stationary rows": short,
+        f"shortfall with a patience of {_HASTY.patience}": hasty,
     }
+    if short > _SHORT:
+        raise SystemExit(f"a stationary row is {short:.1e} below a row that does not stop")
     timings = {"ours": Timing((ours,)), "sequential": Timing((rival,))}
     bar = Bar("sequential / ours", rival / ours, sizes.bar)
     name = f"27 settings, seeds: {sizes.seeds}, sequential extrapolated from {n_sampled:,} steps"
     yield Case(name, facts, timings, bar)
 
 
-def grid(net: Any, generator: Any, sizes: Sizes, rate: float) -> GridResult:
+def shortfall(trace: Sequence[float], stopping: Stopping) -> float:
+    """Return how far below its end a search [step] would have stopped, 0 if it would not have."""
+    best, waited = trace[0], 0
+    for value in trace[1:]:
+        is_gain = value - best > stopping.tolerance * max(1.0, abs(best))
+        best, waited = (value, 0) if is_gain else (best, waited + 1)
+        if waited == stopping.patience:
+            return (trace[-1] - value) / max(1.0, abs(trace[-1]))
+    return 0.0
+
+
+def grid(net: Any, generator: Any, sizes: Sizes, rate: float, stopping: Stopping) -> GridResult:
     """Search all settings of a rate by otoscope."""
     maximiser = ActivationMaximiser(
         net,
@@ -116,7 +141,7 @@ def grid(net: Any, generator: Any, sizes: Sizes, rate: float) -> GridResult:
         unit=0,
         prepare=net.domain.values,
         memory_format="auto",
-        stopping=Stopping(_BOUND, _PATIENCE),
+        stopping=stopping,
     )
     return maximiser.grid(
         rates=(rate,), penalties=PENALTIES, iterations=sizes.iterations, seeds=sizes.seeds

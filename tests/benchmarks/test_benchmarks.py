@@ -324,6 +324,7 @@ def test_a_grid_is_measured_beside_runs_one_by_one(tmp_path: Path) -> None:
     (case,) = result(tmp_path / "maximise.cpu.json")["cases"]
     assert set(case["rivals"]) == {"ours", "sequential"}
     assert case["parameters"]["difference"] < 1e-3
+    assert case["parameters"]["shortfall of stationary rows"] == 0  # in 4 steps none is
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ PUBLISHED = {
 """The paper's distances of the best, median and worst setting."""
 
 _BOUND = 30  # times the largest real activation: beyond it a row has exploded
-_PATIENCE = 100  # steps without a gain after which a row stops
+_PATIENCE = 300  # steps without a gain after which a row stops: with 100, some stop on a plateau
 
 
 class SearchSettings(Protocol):
