@@ -67,8 +67,7 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
     torch.set_num_threads(1)
     net = models.load(sizes.model).requires_grad_(False).to(device)
     generator = load_generator(SHIPPED_GENERATOR).network.requires_grad_(False).to(device)
-    ours, rival, difference, last = 0.0, 0.0, 0.0, 0.0
-    short, hasty, n_exploded, n_steps = 0.0, 0.0, 0, 0
+    ours, rival, difference, last, n_exploded, n_steps = 0.0, 0.0, 0.0, 0.0, 0, 0
     shortest = min(sizes.iterations)
     for rate in RATES:
         start = _now(device)
@@ -89,11 +88,8 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
         longest = [r for r in found.results if r.setting.iterations == max(sizes.iterations)]
         n_exploded += sum(int(r.exploded.sum()) for r in longest)
         n_steps += sum(int(r.steps.sum()) for r in longest)
-        whole = grid(net, generator, sizes, rate, Stopping(_STOPPING.bound))
-        traces = [r.trace for r in whole.results if r.setting.iterations == max(sizes.iterations)]
-        ends = torch.cat(traces).tolist()
-        short = max(short, *(shortfall(row, _STOPPING) for row in ends))
-        hasty = max(hasty, *(shortfall(row, _HASTY) for row in ends))
+    ends = [trace for rate in RATES for trace in searches(net, generator, sizes, rate)]
+    short, hasty = (max(shortfall(trace, rule) for trace in ends) for rule in (_STOPPING, _HASTY))
     torch.set_num_threads(threads)
     if difference > _SAME:
         raise SystemExit(f"activations differ from torch.optim.Adam's by {difference:.1e}")
@@ -119,6 +115,14 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
     bar = Bar("sequential / ours", rival / ours, sizes.bar)
     name = f"27 settings, seeds: {sizes.seeds}, sequential extrapolated from {n_sampled:,} steps"
     yield Case(name, facts, timings, bar)
+
+
+def searches(net: Any, generator: Any, sizes: Sizes, rate: float) -> list[list[float]]:
+    """Search without stops of stationary rows: best activation by step, of each row."""
+    found = grid(net, generator, sizes, rate, Stopping(_STOPPING.bound))
+    last = max(sizes.iterations)
+    traces = [r.trace for r in found.results if r.setting.iterations == last]
+    return torch.cat(traces).tolist()  # type: ignore[no-any-return]
 
 
 def shortfall(trace: Sequence[float], stopping: Stopping) -> float:
