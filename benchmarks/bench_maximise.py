@@ -122,7 +122,7 @@ def searches(net: Any, generator: Any, sizes: Sizes, rate: float) -> list[list[f
     found = grid(net, generator, sizes, rate, Stopping(_STOPPING.bound))
     last = max(sizes.iterations)
     traces = [r.trace for r in found.results if r.setting.iterations == last]
-    return torch.cat(traces).tolist()  # type: ignore[no-any-return]
+    return torch.cat(traces).tolist()
 
 
 def shortfall(trace: Sequence[float], stopping: Stopping) -> float:
