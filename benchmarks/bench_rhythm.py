@@ -1,4 +1,4 @@
-"""Rhythm features of clips of 10 s in multiples of real time: a batch in torch, and one by one.
+"""Rhythm features, and answers of DeSPerF, in multiples of real time: a batch, and one by one.
 
 The rivals have librosa's spectra and NumPy's and SciPy's matrices, as one would write it down. That
 of the spectral periodicity holds all distances of a clip at once, ours those of a few frames.
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from command import run
+from otoscope import models
 from otoscope.data import plan_dance, render_dance
 from otoscope.signal.rhythm.periodicity import RhythmFeatures
 from otoscope.signal.rhythm.scale_transform import ScaleTransform
@@ -74,10 +75,25 @@ def scale_transform(y: Clip) -> Clip:
     return np.concatenate(features)
 
 
+SYSTEM = models.load("desperf-confounded").network
+
+
+def answers(y: Clip) -> Clip:
+    """Answers of DeSPerF to one clip, which is one segment."""
+    x = (spectral_periodicity(y) - SYSTEM.mean.numpy()) / SYSTEM.std.numpy()
+    *hidden, last = (
+        layer for layer in SYSTEM.network.modules() if isinstance(layer, torch.nn.Linear)
+    )
+    for layer in hidden:
+        x = np.maximum(layer.weight.detach().numpy() @ x + layer.bias.detach().numpy(), 0)
+    return scipy.special.softmax(last.weight.detach().numpy() @ x + last.bias.detach().numpy())
+
+
 FEATURES: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Clip], Clip]]] = {
     "rhythm, 13 numbers": (RhythmFeatures(), rhythm),
     "spectral periodicity, 800": (SpectralPeriodicity(), spectral_periodicity),
     "scale transform, 240": (ScaleTransform(), scale_transform),
+    "DeSPerF, 8 answers": (torch.no_grad()(SYSTEM), answers),
 }
 """Ours, and the rival."""
 
