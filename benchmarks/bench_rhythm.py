@@ -86,7 +86,8 @@ def answers(y: Clip) -> Clip:
     )
     for layer in hidden:
         x = np.maximum(layer.weight.detach().numpy() @ x + layer.bias.detach().numpy(), 0)
-    return scipy.special.softmax(last.weight.detach().numpy() @ x + last.bias.detach().numpy())
+    logits = last.weight.detach().numpy() @ x + last.bias.detach().numpy()
+    return np.asarray(scipy.special.softmax(logits))
 
 
 FEATURES: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Clip], Clip]]] = {
