@@ -1,10 +1,14 @@
-"""Standard MIDI Files of format 0, byte by byte."""
+"""Standard MIDI Files, byte by byte."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["key_event", "meter_event", "midi_file"]
+from otoscope.errors import ParameterError
+
+__all__ = ["key_event", "meter_event", "midi_file", "silenced"]
+
+_NOTE_ON, _META, _SYSTEM = 0x90, 0xFF, (0xF0, 0xF7)
 
 
 def midi_file(
@@ -36,6 +40,54 @@ def meter_event(beats: int, beat_type: int) -> bytes | None:
 def key_event(fifths: int, *, is_minor: bool) -> bytes:
     """Make the event of a key signature: sharps or, below 0, flats, in [-7, 7]."""
     return _meta(0x59, bytes([fifths % 256, is_minor]))
+
+
+def silenced(midi: bytes, *, channel: int) -> bytes:
+    """Give all notes of a channel, from 0, the velocity 0, which is silence; keep all other bytes.
+
+    Raises ParameterError if the file does not follow the standard.
+    """
+    result = bytearray(midi)
+    try:
+        at = 8 + int.from_bytes(midi[4:8], "big")
+        while at < len(midi):
+            end = at + 8 + int.from_bytes(midi[at + 4 : at + 8], "big")
+            if midi[at : at + 4] == b"MTrk":
+                _silence_track(result, at + 8, end, channel)
+            at = end
+    except IndexError:
+        raise ParameterError("the MIDI file ends within an event") from None
+    return bytes(result)
+
+
+def _silence_track(midi: bytearray, at: int, end: int, channel: int) -> None:
+    """Silence the events of bytes ``at`` to ``end``: each is a delta time, a status and data.
+
+    A status may be left out if it is that of the event before: data are below 0x80.
+    """
+    status = 0
+    while at < end:
+        _, at = _read_variable(midi, at)
+        if midi[at] >= 0x80:
+            status, at = midi[at], at + 1
+        if status == _META or status in _SYSTEM:
+            length, at = _read_variable(midi, at + (status == _META))
+            at += length
+            continue
+        if status < 0x80:
+            raise ParameterError(f"the MIDI file has data without a status at byte {at}")
+        if status == _NOTE_ON + channel:
+            midi[at + 1] = 0
+        at += 1 if status & 0xF0 in (0xC0, 0xD0) else 2
+
+
+def _read_variable(midi: bytearray, at: int) -> tuple[int, int]:
+    """Read a number of 7 bits per byte; return it and the place behind it."""
+    number = midi[at] & 0x7F
+    while midi[at] >= 0x80:
+        at += 1
+        number = number << 7 | midi[at] & 0x7F
+    return number, at + 1
 
 
 def _meta(kind: int, content: bytes) -> bytes:

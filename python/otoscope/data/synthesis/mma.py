@@ -21,8 +21,10 @@ __all__ = [
     "MORE_GROOVES",
     "SECOND_SOUNDFONT",
     "SOUNDFONT",
+    "SOUNDFONTS",
     "THIRD_SOUNDFONT",
     "accompany",
+    "arrange",
     "play",
     "versions",
 ]
@@ -32,6 +34,8 @@ SECOND_SOUNDFONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
 """The same instruments in another timbre."""
 THIRD_SOUNDFONT = "/usr/share/sounds/sf2/OPL-3_FM_128M.sf2"
 """The same instruments as a synthesiser of the 1990s imitates them."""
+SOUNDFONTS = (SOUNDFONT, SECOND_SOUNDFONT, THIRD_SOUNDFONT)
+"""Debian's SoundFonts of General MIDI that were made apart from each other."""
 
 GROOVES = (
     "PopBallad", "Folk", "BasicRock", "CountrySwing", "BossaNova", "Ska", "8Beat", "RockBallad",
@@ -60,6 +64,12 @@ def accompany(
     The result is the same, bit for bit, for the same seed. The sample rate is 8000 to 96000 Hz.
     """
     _check_installed(soundfont)
+    return play(arrange(score, groove, seed=seed), sr=sr, soundfont=soundfont)
+
+
+def arrange(score: Score, groove: str, *, seed: int) -> bytes:
+    """Arrange the chords of a score in a style of mma: a Standard MIDI File, drums on channel 9."""
+    _check_programs()
     # Without RndSeed as its first line mma is not reproducible.
     lines = [f"RndSeed {seed}", f"Tempo {score.tempo_bpm}", f"Transpose {score.key}"]
     lines += [f"Groove {groove}", *(f"{bar} {chord}" for bar, chord in enumerate(score.chords, 1))]
@@ -67,7 +77,7 @@ def accompany(
         source, midi = (Path(folder) / f"band.{suffix}" for suffix in ("mma", "mid"))
         source.write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
         _run("mma", "-f", midi, source)
-        return play(midi.read_bytes(), sr=sr, soundfont=soundfont)
+        return midi.read_bytes()
 
 
 def play(midi: bytes, *, sr: int, soundfont: str = SOUNDFONT) -> NDArray[np.float32]:
@@ -96,9 +106,7 @@ def versions(*soundfonts: str) -> dict[str, str]:
 
 
 def _check_installed(soundfont: str) -> None:
-    for program in ("mma", "fluidsynth"):
-        if shutil.which(program) is None:
-            raise MissingExtra(f"{program} is not installed; it comes with: {_APT_LINE}")
+    _check_programs()
     if not Path(soundfont).is_file():
         if soundfont == SOUNDFONT:
             raise MissingExtra(f"{soundfont} is not there; it comes with: {_APT_LINE}")
@@ -107,6 +115,12 @@ def _check_installed(soundfont: str) -> None:
             line = f"apt-get install -y {packages[soundfont]}"
             raise MissingExtra(f"{soundfont} is not there; it comes with: {line}")
         raise ParameterError(f"soundfont {soundfont} is not a file; name a SoundFont 2 (.sf2)")
+
+
+def _check_programs() -> None:
+    for program in ("mma", "fluidsynth"):
+        if shutil.which(program) is None:
+            raise MissingExtra(f"{program} is not installed; it comes with: {_APT_LINE}")
 
 
 def _run(*command: object) -> str:
