@@ -180,10 +180,13 @@ SEEN_BY: dict[str, dict[str, str]] = {
         "--json": "cli/test_attack.py::test_whole_file_is_attacked_in_pieces_and_silence_is_left",
         "--workers": "cli/test_attack_folder.py::test_a_pool_is_asked_for_the_workers",
     },
-    "concepts": dict.fromkeys(
-        ("--html", "--json"),
-        "workflows/test_concepts.py::test_a_network_of_level_holds_level_and_uses_it",
-    ),
+    "concepts": {
+        "--html": "workflows/test_concepts.py::test_a_network_of_level_holds_level_and_uses_it",
+        **dict.fromkeys(
+            ("--json", "--soundfont"),
+            "workflows/test_concepts.py::test_soundfonts_make_the_concepts_and_are_told",
+        ),
+    },
     "interrogate": {
         "--records": "cli/test_interrogate.py::test_answers_on_the_disk_are_not_asked_again",
         **dict.fromkeys(

@@ -30,7 +30,9 @@ def layer(name: str) -> LayerConcepts:
         for concept, value in zip(NAMES, (0.9, 0.55), strict=True)
     ]
     used = [
-        ConceptOnOutput(concept, "singing", about(1, 0), about(value), (-0.1, 0.1), 0.001)
+        ConceptOnOutput(
+            concept, "singing", about(1, 0), about(value), (-0.1, 0.1), 0.001, (-0.2, 0.3), 0.002
+        )
         for concept, value in zip(NAMES, (-0.35, 0.05), strict=True)
     ]
     cosines = np.array([[1.0, -0.3], [-0.3, 1.0]])
@@ -46,6 +48,7 @@ SUMMARY = ConceptsSummary(
         for one in ("conv", "dense")
         for name in NAMES
     },
+    {(one, name, "singing"): 0.03 for one in ("conv", "dense") for name in NAMES},
     {("voice", "singing", "conv", "dense"): 0.75},
     1999,
     record='{"layers": 2}',
@@ -64,7 +67,9 @@ def test_the_page_says_what_is_held_and_what_is_used(report: Path) -> None:
     assert "conv holds voice (1 of 2 concepts); dense holds voice (1 of 2 concepts)" in page
     assert "1 of 4 sensitivities of outputs is beyond those of placebos" in page
     assert "singing falls along voice in conv: sensitivity −0.35 [−0.40, −0.30]" in page
+    assert "of placebos −0.10 to 0.10, p = 0.004, of random sets −0.20 to 0.30, p = 0.03" in page
     assert "is not shown to hold it" not in page
+    assert "random sets of sounds: other" not in page
     # on scales from 0 to 1, and from -0.4 to 0.4
     assert 'class="spot" style="left:90.0%"' in page
     assert 'class="between placebo" style="left:37.5%;width:25.0%"' in page
@@ -75,9 +80,12 @@ def test_the_page_says_what_is_held_and_what_is_used(report: Path) -> None:
 
 def test_directions_without_meaning_and_too_few_placebos_are_cautions(tmp_path: Path) -> None:
     used = {**SUMMARY.p_used, ("dense", HOSTILE, "singing"): 0.01}
-    save_concepts(LAYERS, tmp_path / "c.html", replace(SUMMARY, p_used=used, n_placebos=79))
+    random = {**SUMMARY.p_random, ("conv", "voice", "singing"): 0.2}
+    summary = replace(SUMMARY, p_used=used, p_random=random, n_placebos=79)
+    save_concepts(LAYERS, tmp_path / "c.html", summary)
     page = (tmp_path / "c.html").read_text()
     assert "in dense, but the layer is not shown to hold it" in page
+    assert "singing depends on voice in conv beyond placebos, but not beyond vectors" in page
     assert "79 placebos are too few for 4 tests" in page
     with pytest.raises(ParameterError, match="no layers"):
         save_concepts((), tmp_path / "d.html", SUMMARY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ import torch
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
-from otoscope.data.concepts import CONCEPTS, load_concept_caps, render_concept
+from otoscope.data.concept_pairs import ConceptPair
+from otoscope.data.concepts import load_concept_caps
+from otoscope.data.synthesis import mma, sinsy
 from otoscope.errors import ParameterError
 from otoscope.signal import write_audio
 from otoscope.workflows.concepts import ConceptsConfig, find_concepts
@@ -42,28 +45,6 @@ def make():
 """
 
 
-@pytest.mark.parametrize("name", list(CONCEPTS))
-def test_pairs_differ_in_the_concept_and_not_in_level(name: str) -> None:
-    pairs = render_concept(name, 3, sr=SR, seconds=4.0, seed=1)
-    for pair in pairs:
-        assert pair.positive.dtype == np.float32
-        assert len(pair.positive) == len(pair.negative) >= 4 * SR - 1
-        levels = [20 * np.log10(np.sqrt(np.mean(y**2.0))) for y in (pair.positive, pair.negative)]
-        assert levels[0] - levels[1] == pytest.approx(12 if name == "level" else 0, abs=0.05)
-        centroids = [
-            float(
-                (np.abs(np.fft.rfft(y)) ** 2 * np.fft.rfftfreq(len(y))).sum()
-                / (np.abs(np.fft.rfft(y)) ** 2).sum()
-            )
-            for y in (pair.positive, pair.negative)
-        ]
-        assert name != "brightness" or centroids[0] > 1.5 * centroids[1]
-        assert not np.array_equal(pair.positive, pair.negative)
-    again = render_concept(name, 3, sr=SR, seconds=4.0, seed=1)
-    assert np.array_equal(again[2].positive, pairs[2].positive)
-    assert len({pair.group for pair in pairs}) == 3
-
-
 def test_a_network_of_level_holds_level_and_uses_it(tmp_path: Path) -> None:
     (tmp_path / "m.py").write_text(MODEL)
     words = f"concepts --model {tmp_path / 'm.py'}:make --layer units --n 8 --n-splits 3"
@@ -81,7 +62,53 @@ def test_a_network_of_level_holds_level_and_uses_it(tmp_path: Path) -> None:
     assert of_level["score"]["value"] == 1
     assert of_level["sensitivity"]["value"] > 0.6  # of two units of one size, one is used
     assert of_level["p"] < 0.03 < of_bright["p"]
+    assert of_level["p_random_holm"] < 0.05
     assert layer["cosines"][0][0] == pytest.approx(1)
+    assert ", of random sets " in page
+
+
+def made_of_fonts(_: str, n: int, *, sr: int, soundfonts: Any, **__: object) -> list[ConceptPair]:
+    """Pairs of noise that differ in level by 12 dB, of SoundFonts in turn."""
+    sounds = np.random.default_rng(0).standard_normal((n, 5 * sr)).astype(np.float32)
+    return [
+        ConceptPair(0.4 * y, 0.1 * y, Path(soundfonts[i % len(soundfonts)]).stem)
+        for i, y in enumerate(sounds)
+    ]
+
+
+def test_soundfonts_make_the_concepts_and_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "m.py").write_text(MODEL)
+    digests = {"one.sf2": "aa", "two.sf2": "bb", "copy.sf2": "aa"}
+    monkeypatch.setattr(sinsy, "versions", lambda: {"pysinsy": "1"})
+    monkeypatch.setattr(
+        mma, "versions", lambda *fonts: {"soundfont_sha256": " ".join(digests[f] for f in fonts)}
+    )
+    monkeypatch.setattr("otoscope.workflows.concepts.sounds.render_concept", made_of_fonts)
+    noise = np.random.default_rng(1).standard_normal((8, 5 * SR)).astype(np.float32)
+    monkeypatch.setattr(
+        "otoscope.workflows.concepts.sounds.render_songs",
+        lambda *_, soundfonts, **__: list(noise) if soundfonts else [],
+    )
+    words = f"concepts --model {tmp_path / 'm.py'}:make --layer units --n 8 --n-placebos 99"
+    words += " --concept level --json --soundfont one.sf2"
+    run = CliRunner().invoke(app, [*words.split(), "--soundfont", "two.sf2"])
+    assert run.exit_code == 0, run.output
+    found = json.loads(run.stdout)
+    assert found["tools"] == {"pysinsy": "1", "soundfont_sha256": "aa bb"}
+    (level,) = found["layers"][0]["held"]
+    assert level["accuracy"]["value"] == 1  # trained on one SoundFont, tested on the other
+    alone = CliRunner().invoke(app, words.split())
+    assert alone.exit_code == 2
+    assert "soundfonts names one.sf2 alone; need two or more" in " ".join(alone.stderr.split())
+    fonts = ("one.sf2", "two.sf2", "copy.sf2")
+    with pytest.raises(ParameterError, match=r"one.sf2 and copy.sf2, which are equal; training"):
+        find_concepts(ConceptsConfig(f"{tmp_path / 'm.py'}:make", ("units",), soundfonts=fonts))
+    with pytest.raises(ParameterError, match="neither concepts nor inputs are generated"):
+        ConceptsConfig("m", concepts=("folder",), inputs=tmp_path, soundfonts=fonts)
+    with pytest.raises(ParameterError, match=r"soundfonts names 'one.sf2' twice"):
+        ConceptsConfig("m", soundfonts=("one.sf2", "one.sf2"))
 
 
 def test_folders_are_concepts_and_bad_ones_are_named(tmp_path: Path) -> None:

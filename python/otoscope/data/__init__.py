@@ -17,12 +17,8 @@ from otoscope.data.ballroom import (
     load_ballroom,
     load_ballroom_rhythm,
 )
-from otoscope.data.concepts import (
-    ConceptPair,
-    ConceptSounds,
-    load_concept_caps,
-    render_concept,
-)
+from otoscope.data.concept_pairs import ConceptPair, render_concept
+from otoscope.data.concepts import ConceptSounds, load_concept_caps
 from otoscope.data.dance import DanceClip, DanceRecipe, plan_dance, render_dance, write_dance
 from otoscope.data.genres import (
     GenreClip,

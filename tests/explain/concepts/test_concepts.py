@@ -17,7 +17,7 @@ from otoscope.explain.concepts import (
     layer_gradients,
     sign_agreement,
 )
-from otoscope.explain.concepts.vectors import concept_vectors
+from otoscope.explain.concepts.vectors import concept_vectors, random_vectors
 from otoscope.taps import Tap
 
 N, UNITS = 24, 12
@@ -78,6 +78,63 @@ def test_training_and_test_share_no_group() -> None:
         assert split.train.sum() == split.test.sum() == N
 
 
+@pytest.mark.parametrize(("n_groups", "n_splits"), [(2, 2), (3, 3), (4, 6), (5, 10)])
+def test_few_groups_are_divided_in_every_way_once(n_groups: int, n_splits: int) -> None:
+    base = np.random.default_rng(0).normal(size=(12, 2))
+    groups = tuple(f"font {i % n_groups}" for i in range(12))
+    concept = ConceptRows("few", base, -base, groups, groups, is_paired=True)
+    splits = group_splits(concept, 20, np.random.default_rng(0))
+    trained = {frozenset(concept.groups[split.train]) for split in splits}
+    assert len(splits) == len(trained) == n_splits
+    for split in splits:
+        assert not {*concept.groups[split.train]} & {*concept.groups[split.test]}
+        assert split.test.any()
+    fewer = group_splits(concept, n_splits - 1, np.random.default_rng(0))
+    assert len(fewer) == n_splits - 1
+
+
+def test_random_vectors_are_ridge_regressions_of_a_half_on_the_other() -> None:
+    from sklearn.linear_model import Ridge
+
+    pool = np.random.default_rng(0).normal(size=(9, UNITS))
+    (vector,) = random_vectors(pool, 6, 1, np.random.default_rng(5))
+    drawn = pool[np.random.default_rng(5).permutation(9)[:6]]
+    alpha = 0.1 * ((drawn - drawn.mean(0)) ** 2).sum() / 6
+    fitted = Ridge(alpha=alpha).fit(drawn, [1, 1, 1, -1, -1, -1]).coef_
+    assert vector == pytest.approx(fitted / np.linalg.norm(fitted))
+    assert random_vectors(pool, 100, 2, np.random.default_rng(0)).shape == (2, UNITS)
+    assert not random_vectors(np.ones((4, 2)), 4, 1, np.random.default_rng(0)).any()
+
+
+def test_the_one_direction_of_a_pool_is_beyond_placebos_and_not_random_sets() -> None:
+    rng = np.random.default_rng(0)
+    loud = rows(axis(3), 4.0)
+    others = rng.normal(size=(5000, UNITS)) * np.where(np.arange(UNITS) == 3, 1.0, 1e-4)
+    gradients = {"a": np.tile(axis(3), (30, 1))}
+    (used,) = analyse_layer("l", [loud], gradients, n_placebos=199).outputs
+    assert used.p == used.p_random == 1 / 200
+    (not_special,) = analyse_layer("l", [loud], gradients, others=others, n_placebos=199).outputs
+    assert not_special.p == 1 / 200
+    assert not_special.p_random > 0.05
+    assert not_special.random[0] < -0.9 < 0.9 < not_special.random[1]
+
+
+def test_p_values_beside_random_sets_are_uniform_if_the_concept_is_a_random_set() -> None:
+    p = []
+    for seed in range(60):
+        rng = np.random.default_rng([seed, 9])
+        sounds = rng.normal(size=(4 * N, UNITS)) * np.linspace(0.3, 3, UNITS)
+        names = [tuple(f"{side} {i}" for i in range(N)) for side in "ab"]
+        concept = ConceptRows("random", sounds[:N], sounds[N : 2 * N], names[0], names[1])
+        gradients = {"a": np.tile(rng.normal(size=UNITS), (5, 1))}
+        result = analyse_layer(
+            "l", [concept], gradients, others=sounds[2 * N :], n_splits=2, n_placebos=39, seed=seed
+        )
+        p.append(result.outputs[0].p_random)
+    assert (np.array(p) <= 0.05).mean() < 0.17
+    assert np.mean(p) == pytest.approx(0.5, abs=0.15)
+
+
 def test_vectors_are_those_of_ridge_regression() -> None:
     from sklearn.linear_model import Ridge
 
@@ -126,6 +183,11 @@ def test_bad_layers_are_refused() -> None:
         ConceptRows("flat", still, still, names, names)
     with pytest.raises(ParameterError, match="examples of 1 groups on a side"):
         ConceptRows("one", still, still, ("a",) * 8, ("a",) * 8)
+    pairs = dict.fromkeys(("positive_groups", "negative_groups"), ("a",) * 8)
+    with pytest.raises(ParameterError, match="groups on a side; need 2 or more, to train on some"):
+        ConceptRows("one", still, still, **pairs, is_paired=True)
+    with pytest.raises(ParameterError, match="of 3 groups on a side; need 4 or more"):
+        ConceptRows("three", still, still, tuple("aabbccaa"), tuple("ddeeffdd"))
     with pytest.raises(ParameterError, match="NaN or infinite"):
         ConceptRows("nan", still * np.nan, still, names, names)
     with pytest.raises(ParameterError, match="all gradients are 0"):

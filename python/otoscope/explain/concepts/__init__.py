@@ -11,7 +11,13 @@ from otoscope.explain.concepts.tcav import (
     layer_gradients,
     sign_agreement,
 )
-from otoscope.explain.concepts.vectors import ConceptRows, Split, concept_vectors, group_splits
+from otoscope.explain.concepts.vectors import (
+    ConceptRows,
+    Split,
+    concept_vectors,
+    group_splits,
+    random_vectors,
+)
 
 __all__ = [
     "ConceptInLayer",
@@ -23,5 +29,6 @@ __all__ = [
     "concept_vectors",
     "group_splits",
     "layer_gradients",
+    "random_vectors",
     "sign_agreement",
 ]

