@@ -35,6 +35,9 @@ def loud(items):
 def labels():
     return loud
 
+def numbers():
+    return lambda items: items.abs().flatten(1).amax(1).tolist()
+
 def scores():
     net = torch.nn.Sequential(torch.nn.Linear(200, 2), torch.nn.Softmax(1))
     torch.manual_seed(0)
@@ -61,6 +64,7 @@ WAYS: dict[str, dict[str, str]] = {
     "interrogate": {
         "labels": "--model {m}:labels --data {data} --gain 6 --highpass 20",
         "scores": "--model {m}:scores --data {data} --gain 6",
+        "outputs": "--model {m}:numbers --data {data} --answers tempo --unlabelled --gain 6",
         "one dose": "--model {m}:labels --data {data} --highpass 20",
         "features": "--model {m}:labels --data {features} --dilation 4",
         "export": "--export {out} --data {data} --gain 6 --highpass 20",
@@ -95,6 +99,7 @@ ALWAYS = {
 # Values of each option that differ from the ways' and from the defaults.
 VALUES: dict[str, dict[str, str]] = {
     "interrogate": {
+        "--answers": "beats",
         "--labels": "{table}",
         "--groups": "group --labels {table}",
         "--confound": "number --labels {table}",

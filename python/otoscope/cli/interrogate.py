@@ -100,6 +100,10 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     labels: Annotated[
         Path | None, _CONFIG.option("labels", metavar="CSV", rich_help_panel=INPUT)
     ] = None,
+    answers: Annotated[
+        str,
+        _CONFIG.option("answers", metavar="KIND", rich_help_panel=MODEL),
+    ] = _CONFIG["answers"],
     unlabelled: Annotated[bool, _CONFIG.option("unlabelled", rich_help_panel=INPUT)] = False,
     strict: Annotated[bool, _CONFIG.option("strict", rich_help_panel=INPUT)] = _CONFIG["strict"],
     groups: Annotated[
@@ -222,6 +226,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         data=data,
         interventions=tuple(interventions_of(declared_values(ctx), control or ())),
         dilation=dilation,
+        answers=answers,
         labels=labels,
         strict=strict,
         unlabelled=unlabelled,
@@ -247,7 +252,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         ),
         device=device,
     )
-    way = _way(export, predictions, plan=plan)
+    way = _way(export, predictions, plan=plan, answers=answers)
     check_options(config, way, given_names(ctx))
     if plan:
         size = workflows.plan_size(config)
@@ -314,11 +319,12 @@ def _data(
     return Path(predictions).parent if data is None and predictions else data or Path()
 
 
-def _way(export: Path | None, predictions: str | None, *, plan: bool) -> Way:
+def _way(export: Path | None, predictions: str | None, *, plan: bool, answers: str) -> Way:
     """Return the way of the options."""
     if predictions:
         return "parts" if _is_place(predictions) else "import"
-    return "plan" if plan else "export" if export else "model"
+    of_model: Way = "model" if answers == "labels" else "outputs"
+    return "plan" if plan else "export" if export else of_model
 
 
 def _is_place(text: str) -> bool:

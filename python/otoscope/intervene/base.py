@@ -32,10 +32,10 @@ class Intervention(ABC):
         True claims that the right answer stays the same (an irrelevant transformation, in Sturm's
         words). False makes the intervention a positive control: a system that attends to the task
         should change its answer.
-    moves : {"same", "transposed", "scaled"} or callable
+    moves : {"same", "transposed", "scaled", "shifted"} or callable
         How a right output moves, for `interrogate_outputs`: it stays, pitches and keys are
-        transposed, tempi and times are scaled, or a function of the output and the intervention
-        returns the moved one.
+        transposed, tempi and times are scaled, times are shifted, or a function of the output and
+        the intervention returns the moved one.
 
     Examples
     --------
@@ -96,6 +96,11 @@ class Intervention(ABC):
     @property
     def time_ratio(self) -> float | None:
         """Factor of the tempo; None if the tempo stays."""
+        return None
+
+    @property
+    def time_shift(self) -> float | None:
+        """Seconds by which all events come later; None if they keep their times."""
         return None
 
     @property

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from otoscope.errors import ParameterError
-from otoscope.models.zoo.crepe import BIN_HZ, Crepe
+from otoscope.models.zoo.crepe import BIN_HZ, Crepe, PitchTracker
 from otoscope.protocols import choose_targets
 from otoscope.signal import write_audio
 from tests.support.zoo import (
@@ -54,6 +54,28 @@ def test_a_tones_pitch_is_the_highest_bin(hz: float) -> None:
     with torch.no_grad():
         bin_hz = BIN_HZ[int(model(tone[None]).argmax())]
     assert abs(1200 * np.log2(bin_hz / hz)) < 30
+
+
+def test_a_tracker_follows_a_glide_and_hears_no_pitch_in_silence() -> None:
+    tracker = PitchTracker(zoo_model("crepe-tiny"))
+    t = torch.arange(2 * SR, dtype=torch.float64) / SR
+    hz = 220 * 2 ** (t / 2)  # an octave in 2 s
+    phase = 2 * torch.pi * torch.cumsum(hz, 0) / SR
+    glide = torch.stack([torch.sin(k * phase) / k for k in range(1, 6)]).sum(0).float()
+    (times, found), (_, nothing) = tracker(torch.stack([0.2 * glide, torch.zeros(2 * SR)]))
+    np.testing.assert_allclose(np.diff(times), 0.02)
+    assert len(times) == len(found) == 101
+    inside = slice(3, -3)
+    cents = 1200 * np.log2(found[inside] / (220 * 2 ** (times[inside] / 2)))
+    assert np.abs(cents).max() < 25
+    assert not nothing.any()
+
+
+def test_a_tracker_is_of_crepe_alone() -> None:
+    with pytest.raises(ParameterError, match=r"must be CREPE \(crepe-tiny\)"):
+        PitchTracker(Crepe())
+    with pytest.raises(ParameterError, match="least_confidence is 2"):
+        PitchTracker(zoo_model("crepe-tiny"), 2)
 
 
 def test_a_pitch_between_bins_gives_the_nearest_two() -> None:

@@ -6,8 +6,10 @@ change the right answer moves as the intervention declares: see `otoscope.interv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from os import PathLike
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,17 +17,35 @@ import torch
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError, require_extra
-from otoscope.intervene.answers import common_duration, cut_answer, moved_answer
+from otoscope.intervene.answers import (
+    ANSWERS,
+    answer_from_text,
+    answer_to_text,
+    as_answer,
+    checked_answer,
+    common_duration,
+    cut_answer,
+    described_answer,
+    key_name,
+    moved_answer,
+)
 from otoscope.intervene.interrogation.conditions import ConditionGrid, analysed_duration, make_grid
 from otoscope.intervene.interrogation.items import Sounds, as_items
 from otoscope.intervene.interrogation.result import InterrogationResult, Item
-from otoscope.intervene.interrogation.session import InterrogationSettings, curve_seed
+from otoscope.intervene.interrogation.session import AnswerLog, InterrogationSettings, curve_seed
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint, Evidence, decide
 from otoscope.intervene.sound import SoundIntervention
 from otoscope.intervene.statistics.bootstrap import GroupBootstrap
 from otoscope.intervene.statistics.power import LEVEL
 from otoscope.intervene.statistics.significance import holm
-from otoscope.protocols import device_of, evaluating, model_name
+from otoscope.progress import Progress, silent, tracked
+from otoscope.protocols import (
+    call_guarded,
+    device_of,
+    evaluating,
+    model_name,
+    weights_digest,
+)
 
 __all__ = ["SCORES", "ScoreFunction", "interrogate_outputs"]
 
@@ -37,7 +57,10 @@ SCORES = ("equal", "tempo", "key", "beats", "pitch")
 keys, F-measure of beats within 70 ms, and overall accuracy of pitch contours."""
 
 
-def interrogate_outputs(
+_ROUND = "outputs"
+
+
+def interrogate_outputs(  # noqa: PLR0913 - what a call of Interrogation and its run take
     predict: Callable[[torch.Tensor], Sequence[Any]],
     audio: Any,
     references: Sequence[Any] | None,
@@ -45,7 +68,10 @@ def interrogate_outputs(
     *,
     score: str | ScoreFunction,
     groups: Sequence[str] | None = None,
+    doses: Mapping[str, Sequence[float]] | None = None,
     settings: InterrogationSettings | None = None,
+    records: str | PathLike[str] | None = None,
+    progress: Progress = silent,
 ) -> InterrogationResult:
     """Test whether a system's outputs move as right ones do, under changes of the sound.
 
@@ -53,7 +79,8 @@ def interrogate_outputs(
     ----------
     predict : callable
         System: Tensor [item, sample] to one output per item: a text, a number, an array of times
-        [event], or a pair of arrays (times [frame], values [frame]).
+        [event], a pair of arrays (times [frame], values [frame]), or, with a score of your own,
+        a mapping of names to numbers or an array of two axes or more.
     audio : sequence of str, PathLike or (y, sr); mapping of str to (y, sr); or Tensor
         As for `Interrogation`.
     references : sequence, optional
@@ -64,8 +91,16 @@ def interrogate_outputs(
         Score of an output; "key", "beats" and "pitch" are mir_eval's (extra ``mir``).
     groups : sequence of str, optional
         Group of each item: intervals are over groups.
+    doses : mapping of str to sequence of float, optional
+        Doses by name of the intervention, as for `Interrogation.run`.
     settings : InterrogationSettings, optional
-        Rate, duration, largest change, draws and seed.
+        Rate, duration, largest change, least score, draws, seed and cache. Everything is rendered
+        in this process.
+    records : str or PathLike, optional
+        JSON Lines file of the outputs of each item; a repeated run continues there, also with
+        another score, other references or other moves.
+    progress : bool or callable (items, description) -> iterable
+        True shows bars: of the sounds that are read, then of the items.
 
     Returns
     -------
@@ -75,7 +110,8 @@ def interrogate_outputs(
     Raises
     ------
     ParameterError
-        If a score is not in [0, 1], lengths differ, or anything that `Interrogation` refuses.
+        If an output is not of the form that the score takes, a score is not in [0, 1], lengths
+        differ, the records are those of another run, or anything that `Interrogation` refuses.
     MissingExtra
         If mir_eval is needed and not installed.
 
@@ -93,27 +129,44 @@ def interrogate_outputs(
     ... )  # doctest: +SKIP
     """
     settings = settings or InterrogationSettings()
-    compare = score_function(score) if isinstance(score, str) else score
+    kind = score if isinstance(score, str) and score in ANSWERS else None
+    judge = _Judge(kind, score_function(score) if isinstance(score, str) else score)
     rate = settings.sr or getattr(predict, "sample_rate", None)
-    items = as_items(audio, sr=rate, cache=None)
+    items = as_items(audio, sr=rate, cache=settings.render_cache())
     if not isinstance(items, Sounds):
         raise ParameterError("the items are features; outputs are compared for sounds only")
+    if settings.min_score > 0 and references is None:
+        raise ParameterError("min_score needs references: without, every unchanged output is right")
     columns = {"references": references, "groups": groups}
     for name, column in columns.items():
         if column is not None and len(column) != len(items.names):
             raise ParameterError(f"{name} has {len(column)} entries for {len(items.names)} items")
-    kind: Any = SoundIntervention  # an abstract class
-    grid = make_grid(interventions, kind=kind)
+    sounds: Any = SoundIntervention  # an abstract class
+    grid = make_grid(interventions, doses, kind=sounds)
     changes = [condition.intervention for condition in grid.conditions]
-    lengths, content = items.survey()
+    right = None if references is None else judge.checked(references, items.names, "reference")
+    lengths, content = items.survey(progress)
     duration = analysed_duration(items, lengths, changes, asked=settings.duration)
     duration = float(duration or 0.0)  # of features it would be None
+    depends_on = {
+        "system": settings.system or model_name(predict),
+        "system_code": settings.system_code,
+        "system_identity": {"weights": weights_digest(predict)},
+        "conditions": [change.settings for change in changes],
+        "items": items.names,
+        "content": content,
+        "duration": duration,
+        "sr": items.sr,
+        "seed": settings.seed,
+    }
     rows, before = [], list[Any]()
-    for index in range(len(items.names)):
-        outputs = _outputs(predict, items, index, grid, duration, settings)
-        right = outputs[0] if references is None else references[index]
-        before.append(outputs[0])
-        rows.append(_scores(outputs, right, grid, duration, compare, items.names[index]))
+    with AnswerLog(records, depends_on, seed=settings.seed) as log:
+        for index in tracked(progress, range(len(items.names)), "items"):
+            outputs = _outputs(predict, items, index, grid, duration, settings, log)
+            outputs = judge.checked(outputs, [items.names[index]] * len(outputs), "output")
+            before.append(outputs[0])
+            reference = outputs[0] if right is None else right[index]
+            rows.append(judge.scores(outputs, reference, grid, duration, items.names[index]))
     scores = np.array(rows)
     bootstrap = GroupBootstrap(
         ["any"] * len(scores), groups, "accuracy", n_draws=settings.n_draws, seed=settings.seed
@@ -133,7 +186,7 @@ def interrogate_outputs(
         classes=(),
         has_labels=references is not None,
         items=tuple(
-            Item(name, "any", group, _shown(output))
+            Item(name, "any", group, described_answer(output))
             for name, group, output in zip(items.names, groups or items.names, before, strict=True)
         ),
         baseline=evidence.baseline,
@@ -146,19 +199,17 @@ def interrogate_outputs(
         verdict=decide(evidence),
         max_change=settings.max_change,
         duration=duration,
+        min_score=settings.min_score,
         settings={
             **asdict(settings),
-            "system": settings.system or model_name(predict),
-            "content": content,
+            **depends_on,
             "score": score if isinstance(score, str) else getattr(score, "__name__", "function"),
-            "conditions": [change.settings for change in changes],
-            "sr": items.sr,
         },
     )
 
 
 def score_function(name: str) -> ScoreFunction:
-    """Return the score of a name in `SCORES`."""
+    """Return the score of a name in `SCORES`; two answers without beats or frames are equal."""
     if name not in SCORES:
         raise ParameterError(
             f"score is {name!r}, must be one of {', '.join(SCORES)}, or a function"
@@ -169,25 +220,59 @@ def score_function(name: str) -> ScoreFunction:
         return lambda right, given: float(abs(float(given) - right) <= 0.04 * right)
     if name == "key":
         key: Any = require_extra("mir_eval.key", "mir")
-        return lambda right, given: float(key.weighted_score(_key_name(right), _key_name(given)))
-    if name == "beats":
-        beat: Any = require_extra("mir_eval.beat", "mir")
-        return lambda right, given: float(beat.f_measure(np.sort(right), np.sort(given)))
-    melody: Any = require_extra("mir_eval.melody", "mir")
+        return lambda right, given: float(key.weighted_score(key_name(right), key_name(given)))
+    task: Any = require_extra("mir_eval.beat" if name == "beats" else "mir_eval.melody", "mir")
 
-    def accuracy(right: Any, given: Any) -> float:
-        if not len(right[0]) or not len(given[0]):
-            return float(len(right[0]) == len(given[0]))
-        return float(melody.evaluate(*right, *given)["Overall Accuracy"])
+    def score(right: Any, given: Any) -> float:
+        sizes = [len(part) if name == "beats" else len(part[0]) for part in (right, given)]
+        if not all(sizes):
+            return float(sizes[0] == sizes[1])
+        if name == "beats":
+            return float(task.f_measure(np.sort(right), np.sort(given)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of contours without any pitch, which have a score
+            return float(task.evaluate(*right, *given)["Overall Accuracy"])
 
-    return accuracy
+    return score
 
 
-def _key_name(key: str) -> str:
-    """Write a key as mir_eval has it: "Eb minor"."""
-    note, _, mode = key.replace(":", " ").strip().partition(" ")
-    is_minor = mode.lower().startswith("min") or mode == "m"
-    return f"{note[:1].upper()}{note[1:]} {'minor' if is_minor else 'major'}"
+@dataclass(frozen=True)
+class _Judge:
+    """Scores of outputs, of a kind whose form is known, or of any form (None)."""
+
+    kind: Any
+    compare: ScoreFunction
+
+    def checked(self, answers: Sequence[Any], names: Sequence[str], what: str) -> list[Any]:
+        """Return answers in the form that the score takes."""
+        made = []
+        for name, answer in zip(names, answers, strict=True):
+            plain = as_answer(answer)
+            try:
+                made.append(plain if self.kind is None else checked_answer(self.kind, plain))
+            except ParameterError as err:
+                raise err.within(f"{name}: the {what} cannot be scored") from err
+        return made
+
+    def scores(
+        self, outputs: Sequence[Any], right: Any, grid: ConditionGrid, duration: float, name: str
+    ) -> list[float]:
+        """Compare each output with the right one, as the condition moves it."""
+        scores = []
+        for condition, output in zip(grid.conditions, outputs, strict=True):
+            change = condition.intervention
+            end = common_duration(change, duration)
+            try:
+                moved = cut_answer(moved_answer(right, change), end)
+            except ParameterError as err:
+                raise err.within(name) from err
+            value = float(self.compare(moved, cut_answer(output, end)))
+            if not 0 <= value <= 1:
+                raise ParameterError(
+                    f"{name}: the score is {value:g} at {change}, must be in [0, 1]"
+                )
+            scores.append(value)
+        return scores
 
 
 def _outputs(
@@ -197,8 +282,11 @@ def _outputs(
     grid: ConditionGrid,
     duration: float,
     settings: InterrogationSettings,
+    log: AnswerLog,
 ) -> list[Any]:
-    """Render one item under all conditions, and ask the system."""
+    """Return the outputs to one item under all conditions, from the log or the system."""
+    if (logged := log.get(index, _ROUND)) is not None:
+        return list(map(answer_from_text, logged))
     seeded = [
         (condition.intervention, curve_seed(settings.seed, index, condition.curve))
         for condition in grid.conditions
@@ -207,34 +295,15 @@ def _outputs(
     outputs = list[Any]()
     with torch.no_grad(), evaluating(predict):
         for batch in rendered.split(settings.max_batch):
-            outputs += list(predict(batch))
+            outputs += map(as_answer, call_guarded(predict, batch, name="predict"))
     if len(outputs) != len(rendered):
         raise ParameterError(
             f"{items.names[index]}: predict returned {len(outputs)} outputs to {len(rendered)} "
             "sounds"
         )
+    if log.is_kept:
+        log.put(index, _ROUND, list(map(answer_to_text, outputs)))
     return outputs
-
-
-def _scores(
-    outputs: Sequence[Any],
-    right: Any,
-    grid: ConditionGrid,
-    duration: float,
-    compare: ScoreFunction,
-    name: str,
-) -> list[float]:
-    """Compare each output with the right one, as the condition moves it."""
-    scores = []
-    for condition, output in zip(grid.conditions, outputs, strict=True):
-        change = condition.intervention
-        end = min(duration, common_duration(change, duration))
-        moved = cut_answer(moved_answer(right, change), end)
-        value = float(compare(moved, cut_answer(output, end)))
-        if not 0 <= value <= 1:
-            raise ParameterError(f"{name}: the score is {value:g} at {change}, must be in [0, 1]")
-        scores.append(value)
-    return scores
 
 
 def _curves(
@@ -320,12 +389,3 @@ def _untested(curve: DoseCurve) -> DoseCurve:
         for of_curve in (curve.points, curve.placebo)
     )
     return replace(curve, points=points, placebo=placebos)
-
-
-def _shown(output: Any) -> str:
-    """Describe an output in a few characters."""
-    if isinstance(output, tuple):
-        return f"{len(output[0])} frames"
-    if isinstance(output, str) or np.ndim(output) == 0:
-        return str(output)
-    return f"{len(output)} events"

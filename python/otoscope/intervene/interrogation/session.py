@@ -300,6 +300,11 @@ class AnswerLog:
             self._records.close()
             raise
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether answers are written to a file."""
+        return self._records is not None
+
     def get(self, item: int, round_name: str) -> list[str] | None:
         """Return the answers of an item in a round, or None."""
         return self._answers.get((item, round_name))

@@ -76,6 +76,11 @@ class LeadingSilence(SoundIntervention):
     bounds = (0.0, 3600.0)
     is_proportional = True
 
+    @property
+    def time_shift(self) -> float:
+        """Seconds by which all events come later."""
+        return self.seconds
+
     def input_length(self, n_samples: int, sr: float) -> int:
         """Return the number of samples that follow the silence."""
         return max(0, n_samples - round(self.seconds * sr))
@@ -113,6 +118,11 @@ class Crop(SoundIntervention):
     unit = "s"
     bounds = (0.0, 3600.0)
     is_proportional = True
+
+    @property
+    def time_shift(self) -> float:
+        """Seconds by which all events come later: less than 0."""
+        return -self.seconds
 
     def input_length(self, n_samples: int, sr: float) -> int:
         """Return the number of samples, with those that are cut off."""

@@ -31,23 +31,28 @@ __all__ = [
     "truncated_files",
 ]
 
-Way = Literal["model", "export", "import", "parts", "plan"]
+Way = Literal["model", "outputs", "export", "import", "parts", "plan"]
 
 _DECIDED = "which the export has decided"
 _BATCHED = "which the batch has decided"
 _UNASKED = "and an export asks no model"
 _PLANNED = "and a plan asks no model"
+_NO_LABELS = "and the answers are no labels"
 _UNUSED: Mapping[Way, Mapping[str, str]] = {
     "model": {},
+    "outputs": {
+        **dict.fromkeys(("classes", "threshold", "padded", "metric", "confound"), _NO_LABELS),
+        **dict.fromkeys(("budget", "transfer_to", "same_names"), _NO_LABELS),
+    },
     "export": {
         **dict.fromkeys(("classes", "threshold", "padded", "metric"), _UNASKED),
         **dict.fromkeys(("max_drop", "min_score"), "and an export has no score"),
-        **dict.fromkeys(("transfer_to", "same_names"), _UNASKED),
+        **dict.fromkeys(("transfer_to", "same_names", "answers"), _UNASKED),
     },
     "plan": dict.fromkeys(
         (
             *("classes", "threshold", "padded", "min_score", "strict", "confound", "budget"),
-            *("sr", "duration", "seed", "cache", "transfer_to", "same_names"),
+            *("sr", "duration", "seed", "cache", "transfer_to", "same_names", "answers"),
         ),
         _PLANNED,
     ),
@@ -55,13 +60,14 @@ _UNUSED: Mapping[Way, Mapping[str, str]] = {
         **dict.fromkeys(("labels", "strict", "unlabelled", "groups", "confound"), _DECIDED),
         **dict.fromkeys(("doses", "budget", "dilation", "sr", "duration", "seed"), _DECIDED),
         **dict.fromkeys(("threshold", "padded"), "and the answers are there"),
-        **dict.fromkeys(("transfer_to", "same_names"), "and no model is asked"),
+        **dict.fromkeys(("transfer_to", "same_names", "answers"), "and no model is asked"),
         "cache": "and nothing is rendered",
     },
     "parts": {
         **dict.fromkeys(("classes", "threshold", "padded", "doses"), _BATCHED),
         **dict.fromkeys(("dilation", "sr", "duration", "seed"), _BATCHED),
         **dict.fromkeys(("budget", "transfer_to", "same_names"), "and no model is asked"),
+        "answers": "and no model is asked",
         "cache": "and nothing is rendered",
     },
 }
@@ -87,8 +93,14 @@ class InterrogateConfig:
         Interventions on sounds, each with its greatest dose.
     dilation : float, optional
         Greatest time dilation of features, in percent.
+    answers : {"labels", "pitch", "beats", "tempo", "key"}
+        Kind of the answers: labels, pitch, beats, tempo or key. All but labels move with a change
+        of pitch, tempo or beginning, and are scored as by mir_eval; see
+        `otoscope.intervene.interrogate_outputs`.
     labels : Path, optional
-        CSV table with the columns file, label and others.
+        CSV table with the columns file, label and others. A label of another kind is a tempo in
+        bpm, a key, or the name of a file beside the table: a time in seconds per line, and for
+        pitch one in Hz.
     strict : bool
         Refuse data with sound files that cannot be read; otherwise they are skipped.
     unlabelled : bool
@@ -132,6 +144,7 @@ class InterrogateConfig:
     data: Path
     interventions: tuple[Intervention, ...] = ()
     dilation: float | None = None
+    answers: str = "labels"
     labels: Path | None = None
     strict: bool = False
     unlabelled: bool = False
@@ -150,13 +163,13 @@ class InterrogateConfig:
 
 
 def check_options(config: InterrogateConfig, way: Way, given: Collection[str] = ()) -> None:
-    """Refuse settings that a way does not use: a model, an export, an import, a plan.
+    """Refuse settings that a way does not use: a model, its outputs, an export, an import, a plan.
 
     Parameters
     ----------
     config : InterrogateConfig
         Settings.
-    way : {"model", "export", "import", "parts", "plan"}
+    way : {"model", "outputs", "export", "import", "parts", "plan"}
         What is done.
     given : collection of str
         Names of the settings that a user gave, see `otoscope.errors.refuse_ignored`.

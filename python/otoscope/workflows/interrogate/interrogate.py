@@ -31,6 +31,7 @@ from otoscope.workflows.interrogate.config import (
     readable,
     truncated_files,
 )
+from otoscope.workflows.interrogate.outputs import outputs_of
 from otoscope.workflows.labelled_items import read_items
 from otoscope.workflows.recording import load_identified_model
 
@@ -53,8 +54,8 @@ class InterrogateResult:
         Configuration.
     result : InterrogationResult
         Result of the interrogation.
-    interrogation : Interrogation
-        Interrogation that was run.
+    interrogation : Interrogation or None
+        Interrogation that was run; None if the answers are no labels.
     truncated : dict of str to str
         What lacks in each file that was cut off, see `signal.truncation`.
     skipped : dict of str to ParameterError
@@ -77,7 +78,7 @@ class InterrogateResult:
 
     config: InterrogateConfig
     result: InterrogationResult
-    interrogation: Interrogation
+    interrogation: Interrogation | None
     truncated: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, ParameterError] = field(default_factory=dict)
     assumed_columns: tuple[str, ...] | None = None
@@ -168,6 +169,9 @@ def interrogate_files(
         raise ParameterError(
             "no model is named", advice=Advice("name one with ", Argument("model"))
         )
+    if config.answers != "labels":
+        outputs = outputs_of(config, answers=answers, progress=progress)
+        return InterrogateResult(config, outputs.result, None, outputs.truncated, outputs.skipped)
     items, interventions = prepared(config)
     model, identity = load_identified_model(config.model, device=config.device)
     predict, code = system_of(model, config, items.labels), identity["code"]
@@ -220,15 +224,15 @@ def save_interrogate_page(interrogated: InterrogateResult, page: Path) -> None:
     --------
     >>> save_interrogate_page(interrogate_files(config), Path("horse.html"))  # doctest: +SKIP
     """
-    config = interrogated.config
+    config, interrogation = interrogated.config, interrogated.interrogation
     has_sounds = config.dilation is None and interrogated.result.render_pair is not None
     title = config.data.resolve().name
-    if isinstance(interrogated.interrogation.items, Exported):
-        title = interrogated.interrogation.items.title
+    if interrogation and isinstance(interrogation.items, Exported):
+        title = interrogation.items.title
     report.save_interrogation(
         interrogated.result,
         page,
-        render_pair=interrogated.interrogation.render_pair if has_sounds else None,
+        render_pair=interrogation.render_pair if interrogation and has_sounds else None,
         model=str(interrogated.result.settings["system"]),
         title=title,
         notes=[f"{note}." for note in interrogated.notes],
