@@ -4,7 +4,7 @@
 
 Each DIR is searched for sounds; two of music are two bands. Without them the rows that need them
 are left out. Every set has the same number of excerpts, so that all distances have the same bias.
-Intervals are 95 %, songs drawn anew as a whole.
+Intervals are 95 %, over random halves of the songs: of the distance of sets of this size.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         sets = measured(asked, Path(folder))
     rows = [compared(*pair, sets, asked.n) for pair in PAIRS if sets.keys() >= {*pair}]
-    print("| set | against | Fréchet distance | 95 % | kernel distance |")
+    print("| set | against | Fréchet distance | 95 %, sets of this size | kernel distance |")
     print("|---|---|---|---|---|")
     for row in rows:
         interval = f"{row.low:.3g} to {row.high:.3g}"

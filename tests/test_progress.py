@@ -72,7 +72,7 @@ WORK: dict[Callable[[Progress], Tensor], set[str]] = {
     published: {"steps"},
     maximise: {"rows", "iterations"},
     interrogate: {"reading"},
-    interval: {"bootstrap samples"},
+    interval: {"half samples"},
     infinity: {"sizes"},
 }
 

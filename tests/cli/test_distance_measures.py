@@ -27,20 +27,26 @@ pytestmark = pytest.mark.filterwarnings("ignore::otoscope.metrics.FewRows")
 
 
 @pytest.fixture(scope="module")
-def sides(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write four generated songs, as many as an interval takes."""
+    return written(tmp_path_factory.mktemp("songs") / "made", [10, 11, 12, 13])
+
+
+@pytest.fixture(scope="module")
+def sides(sounds: Path, made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Measure both folders, with the features of all excerpts."""
     folder = tmp_path_factory.mktemp("statistics")
-    for side in ("real", "made"):
-        run("stats", sounds / side, *MODEL, *HOP, "--rows", "--out", folder / f"{side}.npz")
+    for side, songs in (("real", sounds / "real"), ("made", made)):
+        run("stats", songs, *MODEL, *HOP, "--rows", "--out", folder / f"{side}.npz")
     return folder / "real.npz", folder / "made.npz"
 
 
 @pytest.fixture(scope="module")
-def rows(sounds: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute the features by hand; 55 excerpts of each file."""
-    real, made = (features(sounds / side, hop=7) for side in ("real", "made"))
-    assert len(real) % 4 == len(made) % 3 == 0
-    return real, made
+def rows(sounds: Path, made: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Compute the features by hand; 54 or 55 excerpts of each file."""
+    sides = features(sounds / "real", hop=7), features(made, hop=7)
+    assert len(sides[0]) % 4 == len(sides[1]) % 4 == 0
+    return sides
 
 
 def measured(tmp_path: Path, *arguments: object) -> tuple[str, dict[str, Any]]:
@@ -49,10 +55,8 @@ def measured(tmp_path: Path, *arguments: object) -> tuple[str, dict[str, Any]]:
 
 
 def songs(rows: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    return (
-        torch.arange(4).repeat_interleave(len(rows[0]) // 4),
-        torch.arange(3).repeat_interleave(len(rows[1]) // 3),
-    )
+    real, made = (torch.arange(4).repeat_interleave(len(side) // 4) for side in rows)
+    return real, made
 
 
 def test_frechet_with_all_measures(
@@ -68,13 +72,15 @@ def test_frechet_with_all_measures(
     assert "extrapolated to infinitely many excerpts:" in printed
     by_hand = {
         f"{10 + i}.wav": float(frechet_of(rows[0], part))
-        for i, part in enumerate(rows[1].split(len(rows[1]) // 3))
+        for i, part in enumerate(rows[1].split(len(rows[1]) // 4))
     }
     ranked = sorted(by_hand, key=lambda name: -by_hand[name])
     assert [file["file"] for file in result["per_file"]] == ranked
     assert [file["distance"] for file in result["per_file"]] == pytest.approx(
         [by_hand[name] for name in ranked], rel=1e-3
     )
+    assert "of sets of this size" in printed
+    assert "is none of the distance between distributions" in " ".join(printed.split())
     assert printed.index(ranked[0]) < printed.index(ranked[1]) < printed.index(ranked[2])
 
 
@@ -89,7 +95,10 @@ def test_kernel_with_all_measures(
     assert printed.startswith("kernel distance")
     bounds = [result["interval"][name] for name in ("low", "high")]
     assert bounds == pytest.approx([interval.low, interval.high], rel=1e-3)
-    parts = rows[1].split(len(rows[1]) // 3)
+    assert "of the distance between distributions: they leave out pairs" in " ".join(
+        result["notes"]
+    )
+    parts = rows[1].split(len(rows[1]) // 4)
     expected = sorted((float(kernel_distance(rows[0], part)) for part in parts), reverse=True)
     distances = [file["distance"] for file in result["per_file"]]
     assert distances == pytest.approx(expected, rel=1e-3)
@@ -102,11 +111,30 @@ def test_all_measures_come_of_one_extraction_and_are_marked(
     values = {it["name"]: it for it in result["measures"]}
     assert values["FAD"]["value"] == pytest.approx(float(frechet_of(*rows)), rel=1e-3)
     assert values["KAD"]["value"] == pytest.approx(float(kernel_audio_distance(*rows)), rel=1e-3)
-    assert values["KID"]["low"] < values["KID"]["value"] < values["KID"]["high"]
-    assert "the generated side has 3 files; an interval takes 4" in values["MAD"]["reason"]
+    assert "over excerpts of the same files: no interval" in values["FAD infinity"]["reason"]
+    interval = frechet_interval(*rows, groups=songs(rows))
+    bounds = [values["FAD"][name] for name in ("low", "high")]
+    assert bounds == pytest.approx([interval.low, interval.high], rel=5e-3, abs=1e-3)
+    kernel = kernel_interval(*rows, groups=songs(rows))
+    bounds = [values["KID"][name] for name in ("low", "high")]
+    assert bounds == pytest.approx([kernel.low, kernel.high], rel=1e-3)
     assert result["comparable_with_published"] is False
     assert "values in synth-singing are not comparable with published figures" in printed
-    assert len(result["per_file"]) == 3
+    assert len(result["per_file"]) == 4
+
+
+@pytest.mark.parametrize("metric", ["frechet", "kernel", "all"])
+def test_fewer_than_four_files_have_a_distance_and_no_interval(
+    metric: str, sides: tuple[Path, Path], sounds: Path, tmp_path: Path
+) -> None:
+    command = (sides[0], sounds / "made", "--model", "synth-singing", "--metric", metric)
+    printed, result = measured(tmp_path, *command, "--interval")
+    assert "the generated side has 3 files; an interval takes 4 or more" in " ".join(
+        printed.split()
+    )
+    assert result["interval"] is None
+    assert all(it["low"] is None for it in result["measures"] or ())
+    assert "sets of this size" not in printed
 
 
 def test_sounds_give_all_measures_too(sounds: Path, tmp_path: Path) -> None:
@@ -128,7 +156,7 @@ def test_kept_features_are_found_again(
 
 
 def test_rows_are_kept_when_files_are_added(
-    sides: tuple[Path, Path], sounds: Path, tmp_path: Path
+    sides: tuple[Path, Path], rows: tuple[torch.Tensor, torch.Tensor], sounds: Path, tmp_path: Path
 ) -> None:
     """Without the option too, and in the order of the songs."""
     folder, out = tmp_path / "songs", tmp_path / "s.npz"
@@ -140,7 +168,7 @@ def test_rows_are_kept_when_files_are_added(
     run("stats", folder, *MODEL, *HOP, "--out", out)
     expected = features(folder, hop=7)
     _, result = measured(tmp_path, out, sides[1], "--metric", "kernel")
-    distance = float(kernel_distance(expected, features(sounds / "made", hop=7)))
+    distance = float(kernel_distance(expected, rows[1]))
     assert result["distance"] == pytest.approx(distance, rel=1e-3)
 
 
@@ -162,14 +190,16 @@ def test_what_cannot_be_measured_gets_one_line(sounds: Path, tmp_path: Path) -> 
     )
     printed = run(*few, "--per-file")
     assert "one excerpt each" not in printed
-    assert "--metric kernel measures few excerpts without bias" in printed
+    assert "--metric kernel --interval has bounds without the bias of few files" in printed
     assert "files have as few as 4 excerpts of 16 columns" in printed
 
 
-def test_statistics_without_features_are_exact_in_an_interval(sounds: Path, tmp_path: Path) -> None:
+def test_statistics_without_features_are_exact_in_an_interval(
+    sounds: Path, made: Path, tmp_path: Path
+) -> None:
     real = tmp_path / "real.npz"
     run("stats", sounds / "real", *MODEL, "--hop", "0.3", "--out", real)
-    printed, result = measured(tmp_path, real, sounds / "made", "--interval")
+    printed, result = measured(tmp_path, real, made, "--interval")
     assert "is taken as exact in the interval" in printed
     assert 0 <= result["interval"]["low"] < result["interval"]["high"]
 

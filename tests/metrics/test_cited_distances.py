@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.metrics import (
+    FewRows,
+    frechet_interval,
     frechet_of,
     half_sample_intervals,
-    jackknife_interval,
     kernel_audio_distance,
     kernel_distance,
     kernel_interval,
@@ -23,8 +25,9 @@ from otoscope.metrics import (
     median_distance,
     neighbour_scores,
 )
-from otoscope.metrics.jackknife import block_numbers
-from otoscope.metrics.kernel import Gaussian, KernelSums, Polynomial
+from otoscope.metrics.halves import block_numbers
+from otoscope.metrics.kernel import Gaussian, Polynomial, kernel_bounds
+from otoscope.seeds import torch_generator
 
 
 def rows(n: int, columns: int, seed: int, shift: float = 0.0) -> Tensor:
@@ -100,36 +103,34 @@ def test_a_copy_of_the_real_set_covers_it_and_a_far_one_nothing() -> None:
     assert collapsed.coverage < 0.5  # precise, and covers little
 
 
-def test_jackknife_of_a_difference_of_means_is_the_t_interval() -> None:
-    x, y = rows(12, 1, 6), rows(12, 1, 7, 1.0)
-    found = jackknife_interval(lambda a, b: float(b.mean() - a.mean()), x, y)
-    error = math.sqrt(float(x.var() / 12 + y.var() / 12))
-    assert found.high - found.value == pytest.approx(2.200985 * error, rel=1e-4)  # t, 11 degrees
-
-
-def test_bounds_of_a_biased_distance_are_moved_by_its_bias() -> None:
-    """The jackknife removes a bias of b / n: of the plain variance it is that of n - 1."""
-    x, y = rows(15, 1, 11), rows(400, 1, 12)
-
-    def plain(a: Tensor, b: Tensor) -> float:
-        return float(a.var(correction=0))
-
-    found = jackknife_interval(plain, x, y, is_biased=True)
-    assert (found.low + found.high) / 2 == pytest.approx(float(x.var()), rel=1e-5)
-    assert found.value == pytest.approx(float(x.var(correction=0)), rel=1e-6)
-
-
 @pytest.mark.parametrize("kernel", [Polynomial(), Gaussian(1.3)])
-def test_sums_over_groups_leave_each_of_them_out(kernel: Polynomial | Gaussian) -> None:
-    x, y = rows(13, 3, 13), rows(9, 3, 14, 0.4)
-    groups = torch.arange(13) % 4, torch.arange(9) % 3
-    left_out = KernelSums.of(x, y, kernel, groups=groups).without_each()
-    for group in range(4):
-        expected = KernelSums.of(x[groups[0] != group], y, kernel).whole()
-        assert float(left_out[0][group]) == pytest.approx(float(expected), rel=1e-9)
-    for group in range(3):
-        expected = KernelSums.of(x, y[groups[1] != group], kernel).whole()
-        assert float(left_out[1][group]) == pytest.approx(float(expected), rel=1e-9)
+def test_bounds_of_a_kernel_leave_out_pairs_of_one_song(kernel: Polynomial | Gaussian) -> None:
+    """By hand: pairs of rows of different songs, and the deviation over halves of the songs."""
+    x, y = rows(13, 3, 13).double(), rows(12, 3, 14, 0.4).double()
+    songs = torch.tensor([0, 1, 2, 3, 4] * 2 + [0, 1, 4]), torch.arange(12) // 3
+    found = kernel_bounds(x, y, kernel, groups=songs, samples=20, seed=4)
+
+    def mean(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor, same: bool) -> float:
+        pairs = [
+            float(kernel(a[i : i + 1], b[j : j + 1]))
+            for i, j in itertools.product(range(len(a)), range(len(b)))
+            if not (same and of_a[i] == of_b[j])
+        ]
+        return sum(pairs) / len(pairs)
+
+    def apart(keep: list[Tensor]) -> float:
+        a, b, of_a, of_b = x[keep[0]], y[keep[1]], songs[0][keep[0]], songs[1][keep[1]]
+        between = mean(a, b, of_a, of_b, False)
+        return mean(a, a, of_a, of_a, True) + mean(b, b, of_b, of_b, True) - 2 * between
+
+    generator, halves = torch_generator(4), []
+    blocks = [block_numbers(of, 1000) for of in songs]
+    for index in range(20):
+        kept = [torch.randperm(n, generator=generator)[: (n + index % 2) // 2] for n in (5, 4)]
+        halves.append(apart([torch.isin(of, k) for of, k in zip(blocks, kept, strict=True)]))
+    reach = 3.182446 * float(np.std(halves, ddof=1))  # t, 3 degrees
+    centre = apart([torch.ones(13, dtype=torch.bool), torch.ones(12, dtype=torch.bool)])
+    assert (found.low, found.high) == pytest.approx((centre - reach, centre + reach), rel=1e-5)
 
 
 def test_blocks_hold_whole_songs_of_about_equal_number() -> None:
@@ -215,29 +216,48 @@ def test_mauve_falls_with_the_shift_and_takes_wide_rows() -> None:
     )
 
 
-def test_intervals_over_songs_hold_the_truth_as_often_as_they_say() -> None:
-    """Rows of a song share its level: leaving out rows would be far too sure."""
-    generator, n_held, n_by_row = torch.Generator().manual_seed(8), 0, 0
+def song_rows(columns: int, shift: float, generator: torch.Generator) -> Tensor:
+    """Draw 24 songs of four rows, which share half of their variance of 1."""
+    level = torch.randn(24, 1, columns, generator=generator, dtype=torch.float64)
+    own = torch.randn(24, 4, columns, generator=generator, dtype=torch.float64)
+    return ((level + own) / math.sqrt(2) + shift).flatten(0, 1)
 
-    def songs(shift: float) -> Tensor:
-        level = torch.randn(12, 1, generator=generator).repeat_interleave(5, 0)
-        return level + 0.3 * torch.randn(60, 1, generator=generator) + shift
 
-    def distance(a: Tensor, b: Tensor) -> Tensor:
-        return kernel_audio_distance(a, b, bandwidth=2.0)
+SONGS = torch.arange(24).repeat_interleave(4)
 
-    variance = 1 + 0.3**2
-    spread = 4 / (4 + 2 * variance)  # of a Gaussian kernel over the difference of two rows
-    truth = 200 * math.sqrt(spread) * (1 - math.exp(-(2.0**2) / (2 * (4 + 2 * variance))))
-    groups = torch.arange(12).repeat_interleave(5)
-    for _ in range(60):
-        x, y = songs(0.0), songs(2.0)
-        by_song = jackknife_interval(distance, x, y, groups=(groups, groups))
-        by_row = jackknife_interval(distance, x, y)
-        n_held += by_song.low <= truth <= by_song.high
-        n_by_row += by_row.low <= truth <= by_row.high
-    assert n_held >= 50
-    assert n_by_row < n_held
+
+@pytest.mark.parametrize("columns", [4, 64, 200])
+def test_intervals_of_kernels_hold_the_distance_of_known_normals(columns: int) -> None:
+    """KID by the moments of x.y, KAD by a normal integral; P(fewer than 26 of 30) is 0.003."""
+    generator, held, above = torch.Generator().manual_seed(3), [0, 0], 0
+    s, bandwidth = 0.3**2, math.sqrt(2 * columns)
+    cubic = 3 * s + 3 * s**2 + s**3 + (3 * s + 6 * s**2) / columns + 6 * s / columns**2
+    spread = bandwidth**2 + 2
+    gaussian = 2 * (bandwidth**2 / spread) ** (columns / 2)
+    gaussian *= 1 - math.exp(-columns * s / (2 * spread))
+    for _ in range(30):
+        x, y = (song_rows(columns, shift, generator) for shift in (0.0, 0.3))
+        kid = kernel_interval(x, y, groups=(SONGS, SONGS))
+        kad = kernel_bounds(x, y, Gaussian(bandwidth), groups=(SONGS, SONGS))
+        held[0] += kid.low <= cubic <= kid.high
+        held[1] += kad.low <= gaussian <= kad.high
+        above += kid.value > kid.low + (kid.high - kid.low) / 2
+    assert min(held) >= 26
+    assert above > 15  # rows of one song are alike, and raise the value
+
+
+@pytest.mark.parametrize(("columns", "held_zero"), [(1, True), (64, False), (200, False)])
+def test_frechet_intervals_are_of_sets_of_this_size(columns: int, held_zero: bool) -> None:
+    """Sets of one distribution, whose distance is 0, are far apart in many columns."""
+    generator, found = torch.Generator().manual_seed(5), []
+    for _ in range(12):
+        x, y = (song_rows(columns, 0.0, generator) for _ in range(2))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FewRows)
+            found.append(frechet_interval(x, y, groups=(SONGS, SONGS), resamples=20))
+    of_this_size = sum(each.value for each in found) / 12
+    assert sum(each.low <= of_this_size <= each.high for each in found) >= 10
+    assert all((each.low == 0) == held_zero for each in found)
 
 
 @pytest.mark.parametrize(
@@ -255,12 +275,6 @@ def test_intervals_over_songs_hold_the_truth_as_often_as_they_say() -> None:
         (lambda: mauve_score(rows(9, 2, 0), rows(9, 2, 0), n_clusters=1), "n_clusters is 1"),
         (lambda: half_sample_intervals(frechet, rows(3, 1, 0), rows(9, 1, 0)), "has 3 groups"),
         (lambda: half_sample_intervals(frechet, rows(9, 1, 0), rows(9, 1, 0), samples=3), "is 3"),
-        (
-            lambda: jackknife_interval(
-                kernel_audio_distance, rows(9, 2, 0), rows(9, 2, 1), groups=(torch.zeros(9), None)
-            ),
-            "real set is one group",
-        ),
     ],
 )
 def test_impossible_sets_are_refused(call: object, match: str) -> None:

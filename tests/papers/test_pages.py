@@ -78,6 +78,20 @@ def test_distances_of_paper_b_are_those_of_the_record() -> None:
         assert f"| {' | '.join(cells)} |" in text
 
 
+def test_coverage_of_intervals_is_that_of_the_record() -> None:
+    text = page("howto/distance.md")
+    cells: dict[tuple[int, int], dict[str, Any]] = {}
+    names = ("FAD", "KID", "KAD", "MAD", "precision", "recall", "density", "coverage")
+    for row in record("interval_coverage")["rows"]:
+        cells.setdefault((row["columns"], row["songs"]), {})[row["measure"]] = row
+    assert {columns for columns, _ in cells} == {1, 4, 16, 64, 200}
+    for (columns, songs), by_name in cells.items():
+        shares = [by_name.get(name, {}).get("coverage") for name in names]
+        shares.append(by_name["FAD"]["of_distributions"])
+        shown = ["—" if x is None else f"{100 * x:.0f} %" for x in shares]
+        assert f"| {columns} | {songs} | {' | '.join(shown)} |" in text
+
+
 def test_units_of_paper_b_are_those_of_the_record() -> None:
     text, content = page("papers/B.md"), record("unit_atlas")
     headline, names, every = content["tables"]

@@ -53,8 +53,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_sentence_says_distance_interval_and_limit() -> None:
     assert distance_sentence(CONTENT) == (
-        "Fréchet distance 3.21, 95 % interval 2.5 to 4.5, extrapolated to infinitely many "
-        "excerpts 2"
+        "Fréchet distance 3.21, 95 % interval of sets of this size 2.5 to 4.5, "
+        "extrapolated to infinitely many excerpts 2"
     )
     kernel = DistanceContent("kernel", -0.5, REAL, GENERATED, "")
     assert distance_sentence(kernel) == "Kernel distance −0.5"

@@ -2,8 +2,8 @@ from . import statistics
 from .distances import FrechetDistance, KernelDistance
 from .feature_set import FeatureSet, FewRows
 from .gaussian import frechet_distance
+from .halves import half_sample_intervals
 from .interval import Interval
-from .jackknife import half_sample_intervals, jackknife_interval
 from .kernel import kernel_distance, kernel_interval
 from .kernel_audio import kernel_audio_distance, median_distance
 from .mauve import MauveScore, mauve_score
@@ -31,7 +31,6 @@ __all__ = [
     "frechet_interval",
     "frechet_of",
     "half_sample_intervals",
-    "jackknife_interval",
     "kernel_audio_distance",
     "kernel_distance",
     "kernel_interval",

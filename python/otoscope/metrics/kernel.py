@@ -2,13 +2,14 @@
 
 The kernel distance (KID) has a polynomial kernel, the kernel audio distance a Gaussian one.
 
-The estimate needs no covariance: its expectation is exact for any number of rows >= 2, and it
-scatters around 0, with both signs, for sets from one distribution.
+The estimate needs no covariance: its expectation is exact for any number >= 2 of independent rows,
+and it scatters around 0, with both signs, for sets from one distribution. Rows of one song are
+alike: as pairs of a set they raise the distance, and intervals leave these pairs out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import torch
@@ -16,11 +17,26 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import check_features
+from otoscope.metrics.halves import (
+    Groups,
+    block_numbers,
+    group_numbers,
+    interval_of_halves,
+    numbered_groups,
+    random_halves,
+)
 from otoscope.metrics.interval import Interval
-from otoscope.metrics.resampling import check_level, group_numbers
 
-__all__ = ["Gaussian", "KernelSums", "Polynomial", "kernel_distance", "kernel_interval"]
+__all__ = [
+    "Gaussian",
+    "KernelSums",
+    "Polynomial",
+    "kernel_bounds",
+    "kernel_distance",
+    "kernel_interval",
+]
 
+_MOST = 1000  # blocks of songs, whose pairs are kept
 _BLOCK = 2048  # rows per block: a block of the kernel matrix has 32 MB
 
 
@@ -74,26 +90,26 @@ def kernel_interval(  # noqa: PLR0913  # settings are keyword-only
     generated: Tensor,
     *,
     level: float = 0.95,
-    resamples: int = 1000,
-    groups: tuple[Tensor | None, Tensor | None] = (None, None),
+    resamples: int = 60,
+    groups: Groups = (None, None),
     degree: int = 3,
     gamma: float | None = None,
     coef: float = 1.0,
     seed: int = 0,
 ) -> Interval:
-    """Compute a bootstrap interval of the kernel distance, of percentiles.
+    """Compute an interval of the kernel distance between the distributions of songs.
 
     Parameters
     ----------
     real, generated : Tensor [row, column]
-        Features, at least 2 rows each.
+        Features.
     level : float
         Confidence level, in (0, 1).
     resamples : int
-        Number of bootstrap samples, >= 20.
+        Number of random halves, >= 20.
     groups : (Tensor [row] or None, Tensor [row] or None)
-        Group number of each row of the real and of the generated set. Groups are drawn whole:
-        excerpts of one song are not independent. By default each row is a group.
+        Group number of each row of the real and of the generated set, four groups or more. They are
+        left out whole: excerpts of one song are not independent. By default each row is a group.
     degree, gamma, coef : int, float or None, float
         Kernel, see `kernel_distance`.
     seed : int
@@ -102,23 +118,23 @@ def kernel_interval(  # noqa: PLR0913  # settings are keyword-only
     Returns
     -------
     Interval
-        Distance of the samples, with bounds of the distance between their distributions.
+        Distance of the samples, with bounds by Student's t and the deviation of random halves.
 
     Raises
     ------
     ParameterError
-        If features do not fit, as in `kernel_distance`, a side has fewer than 2 groups, or a
+        If features do not fit, as in `kernel_distance`, a side has fewer than four groups, or a
         setting is out of range.
 
     Notes
     -----
-    A bootstrap sample weighs each group by the number of its copies; a row and its own copy are no
-    pair. The sums of the kernel over the pairs of two groups, [group, group], are computed once;
-    without groups that is the whole kernel matrix.
+    The bounds are around the distance that leaves out pairs of rows of one group. Its expectation
+    is exact, also where rows of a group are alike; `kernel_distance` is then larger, and may lie
+    above the bounds.
 
     References
     ----------
-    Davison and Hinkley (1997) :cite:`davison1997`, section 5.3.
+    Shao and Wu (1989) :cite:`shao1989`: the jackknife that leaves out many.
 
     Examples
     --------
@@ -127,26 +143,41 @@ def kernel_interval(  # noqa: PLR0913  # settings are keyword-only
     >>> interval.low < interval.value < interval.high
     True
     """
-    check_level(level, resamples)
     kernel = Polynomial(degree, gamma, coef)
-    sums = KernelSums.of(real, generated, kernel, groups=groups, by_row=True)
-    generator = torch.Generator().manual_seed(seed)
-
-    def copies(side: str, n_groups: int) -> Tensor:
-        if n_groups < 2:
-            raise ParameterError(f"the {side} set is one group; an interval takes 2 or more")
-        drawn = torch.randint(n_groups, (resamples, n_groups), generator=generator)
-        counts = torch.zeros(resamples, n_groups, dtype=torch.float64)
-        return counts.scatter_add_(1, drawn, torch.ones_like(counts)).to(real.device)
-
-    drawn = sums.distances(
-        copies("real", len(sums.real.counts)), copies("generated", len(sums.generated.counts))
+    return kernel_bounds(
+        real, generated, kernel, level=level, samples=resamples, groups=groups, seed=seed
     )
-    value = float(sums.whole())
-    drawn = drawn[drawn.isfinite()]  # not of single rows, all copies of one another
-    tails = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
-    low, high = drawn.cpu().quantile(tails).tolist()
-    return Interval(value, low, high, level)
+
+
+def kernel_bounds(  # settings are keyword-only
+    real: Tensor,
+    generated: Tensor,
+    kernel: Polynomial | Gaussian,
+    *,
+    level: float = 0.95,
+    samples: int = 60,
+    groups: Groups = (None, None),
+    seed: int = 0,
+) -> Interval:
+    """Compute the interval of any kernel; see `kernel_interval`.
+
+    Sums of the kernel over the pairs of two groups, at most 1000 of a side, are computed once.
+    """
+    check_features(real)
+    check_features(generated, columns=real.shape[-1])
+    numbers = numbered_groups(real, generated, groups)
+    blocks = block_numbers(numbers[0], _MOST), block_numbers(numbers[1], _MOST)
+    sums = KernelSums.of(real, generated, kernel, groups=blocks)
+    apart = sums.between_groups()
+    counts = [len(apart.real.counts), len(apart.generated.counts)]
+    copies = [torch.zeros(samples, n, dtype=torch.float64) for n in counts]
+    for index, kept in enumerate(random_halves(counts, samples, seed, level=level)):
+        for copy, half in zip(copies, kept, strict=True):
+            copy[index, half] = 1
+    drawn = apart.distances(*(copy.to(apart.between.device) for copy in copies))
+    return interval_of_halves(
+        float(sums.whole()), drawn, level=level, fewest=min(counts), centre=float(apart.whole())
+    )
 
 
 @dataclass(frozen=True)
@@ -202,20 +233,25 @@ class Gaussian:
 
 @dataclass(frozen=True, eq=False)
 class _Within:
-    """Rows [group] of a set, and sums of the kernel over pairs of groups and rows with themselves.
+    """Rows [group] of a set, and sums of the kernel over pairs of groups.
 
-    ``pairs`` is [group, group], ``own`` [group].
+    ``pairs`` is [group, group]; ``own`` and ``n_own`` [group] are sum and number of the pairs
+    within a group that do not count: rows with themselves, or all of them.
     """
 
     counts: Tensor
     pairs: Tensor
     own: Tensor
+    n_own: Tensor
 
-    def mean(self, copies: Tensor) -> Tensor:
-        """Average over pairs of distinct rows, where each group has some copies [sample, group]."""
-        total = ((copies @ self.pairs) * copies).sum(1) - copies.square() @ self.own
-        n_pairs = (copies @ self.counts).square() - copies.square() @ self.counts
-        return total / n_pairs
+    def mean(self, kept: Tensor) -> Tensor:
+        """Average over the pairs that count, of groups that have a 1 [sample, group]."""
+        total = ((kept @ self.pairs) * kept).sum(1) - kept @ self.own
+        return total / ((kept @ self.counts).square() - kept @ self.n_own)
+
+    def between_groups(self) -> _Within:
+        """Leave out all pairs within a group."""
+        return replace(self, own=self.pairs.diagonal(), n_own=self.counts.square())
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,13 +269,9 @@ class KernelSums:
         generated: Tensor,
         kernel: Polynomial | Gaussian,
         *,
-        groups: tuple[Tensor | None, Tensor | None] = (None, None),
-        by_row: bool = False,
+        groups: Groups = (None, None),
     ) -> KernelSums:
-        """Sum a kernel; ``groups`` are numbers [row].
-
-        Without groups a set is one group, or each row is (``by_row``).
-        """
+        """Sum a kernel; ``groups`` are numbers [row]. Without groups a set is one group."""
         check_features(real)
         check_features(generated, columns=real.shape[-1])
         x, y = real.detach().double(), generated.detach().double()
@@ -250,7 +282,7 @@ class KernelSums:
             if len(bad):
                 raise ParameterError(f"row {int(bad[0])} of the {side} set holds NaN or infinity")
         numbers = [
-            group_numbers(side, rows, group, by_row=by_row)
+            group_numbers(side, rows, group, by_row=False)
             for side, rows, group in (("real", x, groups[0]), ("generated", y, groups[1]))
         ]
 
@@ -265,7 +297,7 @@ class KernelSums:
             own = kernel.own(a)[None]
             n = int(of_a.max()) + 1
             counts = torch.bincount(of_a, minlength=n).double()
-            return _Within(counts, totals(a, a, of_a, of_a), _by_group(own, of_a, n)[0])
+            return _Within(counts, totals(a, a, of_a, of_a), _by_group(own, of_a, n)[0], counts)
 
         sums = cls(within(x, numbers[0]), within(y, numbers[1]), totals(x, y, *numbers))
         of_pairs = sums.real.pairs.sum() + sums.generated.pairs.sum() + sums.between.sum()
@@ -278,19 +310,16 @@ class KernelSums:
         sides = (self.real.counts, self.generated.counts)
         return self.distances(*(torch.ones_like(counts)[None] for counts in sides))[0]
 
-    def without_each(self) -> tuple[Tensor, Tensor]:
-        """Compute distances without each group of the real side, and of the generated one."""
-        one = [torch.ones_like(side.counts) for side in (self.real, self.generated)]
-        all_but = [each - torch.diag(each) for each in one]  # [group left out, group]
-        return (
-            self.distances(all_but[0], one[1].expand(len(one[0]), -1)),
-            self.distances(one[0].expand(len(one[1]), -1), all_but[1]),
+    def between_groups(self) -> KernelSums:
+        """Leave out pairs of rows of one group: unbiased also where these are alike."""
+        return replace(
+            self, real=self.real.between_groups(), generated=self.generated.between_groups()
         )
 
     def distances(self, real: Tensor, generated: Tensor) -> Tensor:
-        """Compute distances [sample] of samples, given the copies of each group.
+        """Compute distances [sample] of the groups with a 1 [sample, group] on both sides.
 
-        Copies are [sample, group]. A sample of a single row, which has no pairs, gives NaN.
+        Where no pairs count, as those of a single row, the distance is NaN.
         """
         cross = ((real @ self.between) * generated).sum(1)
         n_cross = (real @ self.real.counts) * (generated @ self.generated.counts)

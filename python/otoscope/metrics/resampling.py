@@ -1,14 +1,13 @@
-"""Uncertainty of a Frechet distance: bootstrap interval, and extrapolation to infinite samples.
+"""Uncertainty of a Frechet distance: interval over songs, and extrapolation to infinite samples.
 
-The distance between finite samples is biased upwards, by about b / n. The bootstrap adds the same
-bias again; the interval is therefore the basic bootstrap interval, mirrored at the estimate, and
-may end below the estimate.
+The distance between finite samples is biased upwards. With as many songs as columns the bias is far
+larger than the deviation, and no power series in 1 / n: neither bootstrap nor jackknife takes it
+away. The interval is therefore that of the distance between sets of this size.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import FeatureSet, FewRows, check_features, few_rows, set_count
 from otoscope.metrics.gaussian import Normal, distance
+from otoscope.metrics.halves import Groups, half_sample_intervals
 from otoscope.metrics.interval import Interval
 from otoscope.metrics.statistics import Statistics
 from otoscope.progress import Progress, silent, tracked
@@ -96,47 +96,55 @@ def frechet_interval(  # noqa: PLR0913  # settings are keyword-only
     generated: Tensor,
     *,
     level: float = 0.95,
-    resamples: int = 200,
-    groups: tuple[Tensor | None, Tensor | None] = (None, None),
+    resamples: int = 60,
+    groups: Groups = (None, None),
     ddof: int = 1,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Interval:
-    """Compute a basic bootstrap interval of the Frechet distance.
+    """Compute an interval of the Frechet distance between sets of this size.
 
     Parameters
     ----------
     real : Tensor [row, column] or Statistics
-        Reference set; statistics are not resampled, but treated as exact.
+        Reference set; statistics are treated as exact.
     generated : Tensor [row, column]
         Generated set.
     level : float
         Confidence level, in (0, 1).
     resamples : int
-        Number of bootstrap samples, >= 20.
+        Number of random halves, >= 20.
     groups : (Tensor [row] or None, Tensor [row] or None)
-        Group number of each row of the real and of the generated set. Groups are drawn whole:
-        excerpts of one song are not independent. By default each row is a group.
+        Group number of each row of the real and of the generated set, four groups or more. They are
+        left out whole: excerpts of one song are not independent. By default each row is a group.
     ddof : {0, 1}
         Covariance = scatter / (rows - ddof).
     seed : int
         Random seed.
     progress : bool or callable
-        True shows a bar over the bootstrap samples.
+        True shows a bar over the "half samples".
 
     Returns
     -------
     Interval
-        Distance of the samples, with bounds of the distance between their distributions.
+        Distance of the samples, with bounds of the mean distance between samples of these sizes, as
+        in `half_sample_intervals`.
 
     Raises
     ------
     ParameterError
-        If features do not fit, as in `frechet_of`, or a setting is out of range.
+        If features do not fit, as in `frechet_of`, a side has fewer than four groups, or a setting
+        is out of range.
+
+    Notes
+    -----
+    The bounds hold the bias of few groups, which falls as one over their number and grows faster
+    than the columns: they are none of the distance between distributions. Those of
+    `kernel_interval` are.
 
     References
     ----------
-    Davison and Hinkley (1997) :cite:`davison1997`, section 5.2.
+    Shao and Wu (1989) :cite:`shao1989`: the jackknife that leaves out many.
 
     Examples
     --------
@@ -144,22 +152,20 @@ def frechet_interval(  # noqa: PLR0913  # settings are keyword-only
     >>> frechet_interval(x, x + 5).value
     25.0
     """
-    check_level(level, resamples)
     check_features(generated)
     value = float(frechet_of(real, generated, ddof=ddof))
-    generator = torch.Generator().manual_seed(seed)
-    shown = tracked(progress, range(resamples), "bootstrap samples")
-    draw_generated = _drawing("generated", generated, groups[1], generator)
-    if isinstance(real, Statistics):
-        fixed = _normal(real, ddof)
-        pairs = ((fixed, _normal(draw_generated(), ddof)) for _ in shown)
-    else:
-        draw_real = _drawing("real", real, groups[0], generator)
-        pairs = ((_normal(draw_real(), ddof), _normal(draw_generated(), ddof)) for _ in shown)
-    distances = [distance(*pair) for pair in pairs]
-    tails = torch.tensor([(1 + level) / 2, (1 - level) / 2], dtype=torch.float64)
-    low, high = (2 * value - torch.stack(distances).cpu().quantile(tails)).clamp(min=0).tolist()
-    return Interval(value, low, high, level)
+    fixed = _normal(real, ddof) if isinstance(real, Statistics) else None
+
+    def score(x: Tensor, y: Tensor) -> list[float]:
+        return [float(distance(fixed or _normal(x, ddof), _normal(y, ddof)))]
+
+    if isinstance(real, Statistics):  # no rows: those of the other side are drawn, and not used
+        real, groups = generated, (groups[1], groups[1])
+    how = {"samples": resamples, "seed": seed}
+    (bounds,) = half_sample_intervals(
+        score, real, generated, groups=groups, level=level, progress=progress, **how
+    )
+    return Interval(value, max(bounds.low, 0.0), bounds.high, level)
 
 
 def frechet_infinity(
@@ -246,29 +252,6 @@ def frechet_infinity(
     return Extrapolation(value, slope, sizes, distances)
 
 
-def check_level(level: float, resamples: int) -> None:
-    """Check the settings of a bootstrap interval."""
-    if not 0 < level < 1 or resamples < 20:
-        raise ParameterError(
-            f"level is {level} and resamples {resamples}; must be in (0, 1) and >= 20"
-        )
-
-
-def group_numbers(
-    side: str, features: Tensor, group: Tensor | None, *, by_row: bool = True
-) -> Tensor:
-    """Number groups of rows [row] from 0; without groups each row is one, or all rows are."""
-    if group is None:
-        each = torch.arange(len(features), device=features.device)
-        return each if by_row else torch.zeros_like(each)
-    if group.shape != features.shape[:1]:
-        raise ParameterError(
-            f"the {side} set has {len(features)} rows, its groups {tuple(group.shape)}"
-        )
-    numbers: Tensor = torch.unique(group.to(features.device), return_inverse=True)[1]
-    return numbers
-
-
 def _shape(real: Tensor | Statistics) -> tuple[int | None, int]:
     """Return the number of rows (None if unknown) and of columns of a reference."""
     if isinstance(real, Statistics):
@@ -283,19 +266,3 @@ def _normal(real: Tensor | Statistics, ddof: int) -> Normal:
     if real.ddof != ddof:
         raise ParameterError(f"ddof is {ddof}, the real statistics have ddof={real.ddof}")
     return real.normal()
-
-
-def _drawing(
-    side: str, features: Tensor, group: Tensor | None, generator: torch.Generator
-) -> Callable[[], Tensor]:
-    """Make a function that draws whole groups of rows with replacement."""
-    numbers = group_numbers(side, features, group).cpu()
-    members = numbers.argsort(stable=True).split(torch.bincount(numbers).tolist())
-    if len(members) < 2:
-        raise ParameterError(f"the {side} set is one group; an interval takes 2 or more")
-
-    def draw() -> Tensor:
-        drawn = torch.randint(len(members), (len(members),), generator=generator).tolist()
-        return features[torch.cat([members[i] for i in drawn])]
-
-    return draw

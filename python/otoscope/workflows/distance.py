@@ -37,7 +37,7 @@ from otoscope.workflows.distance_result import (
 )
 from otoscope.workflows.embeddings import has_embeddings, load_embedded, read_embeddings
 from otoscope.workflows.features import FeatureConfig, SoundFeatures, comparable, differences
-from otoscope.workflows.measures import cited_measures
+from otoscope.workflows.measures import cited_measures, why_no_interval
 from otoscope.workflows.stats import StatsResult, load_statistics, measure
 
 __all__ = ["measure_distance"]
@@ -70,7 +70,7 @@ def measure_distance(
         Number of processes that share the files, see `pool.mapped`: the result is the same for
         any number. The file of a process that was killed is skipped, and measured by the next run.
     progress : bool or callable
-        True shows bars over "real files" and "generated files", and of the bootstrap.
+        True shows bars over "real files" and "generated files", and of intervals.
 
     Returns
     -------
@@ -128,6 +128,11 @@ def _measured(
     """Measure what the config asks for; the features that it needs are there."""
     songs = real.song_of_row(), generated.song_of_row()
     interval, infinity = None, None
+    has_rows = real.statistics.rows is not None
+    drawn = songs if has_rows else (None, songs[1])
+    counts = (None if side is None else len(side.unique()) for side in drawn)
+    lack = why_no_interval(*counts) if config.interval else ""
+    has_interval = config.interval and not lack
     cited: tuple[Measure, ...] = ()
     if config.metric == "all":
         cited = cited_measures(
@@ -137,19 +142,18 @@ def _measured(
     elif config.metric == "kernel":
         x, y = real.rows(), generated.rows()
         value = float(kernel_distance(x, y))
-        if config.interval:
+        if has_interval:
             interval = kernel_interval(x, y, groups=songs, seed=config.seed)
     else:
         value = float(distance(real.statistics.normal(), generated.statistics.normal()))
-        has_rows = real.statistics.rows is not None
         reference = real.rows() if has_rows else real.statistics
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FewRows)  # it is in the notes
-            if config.interval:
+            if has_interval:
                 interval = frechet_interval(
                     reference,
                     generated.rows(),
-                    groups=(songs[0] if has_rows else None, songs[1]),
+                    groups=drawn,
                     seed=config.seed,
                     progress=progress,
                 )
@@ -158,7 +162,8 @@ def _measured(
                     reference, generated.rows(), seed=config.seed, progress=progress
                 )
     files = _of_files(real, generated, config) if config.per_file else ()
-    return DistanceResult(value, real, generated, config, interval, infinity, files, cited)
+    lack *= config.metric != "all"  # whose measures say it themselves
+    return DistanceResult(value, real, generated, config, interval, infinity, files, cited, lack)
 
 
 def _of_files(

@@ -42,20 +42,21 @@ class DistanceConfig:
     ----------
     metric : {"frechet", "kernel", "all"}
         Fréchet distance of normal distributions; kernel distance (KID), which has no bias for few
-        excerpts, and another scale; or all measures that papers cite, in one table: these two, the
-        extrapolated Fréchet distance, KAD, MAD, precision, recall, density and coverage.
+        independent excerpts, and another scale; or all measures that papers cite, in one table:
+        these two, the extrapolated Fréchet distance, KAD, MAD, precision, recall, density and
+        coverage.
     infinity : bool
         Extrapolate the Fréchet distance to infinitely many generated excerpts.
     interval : bool
-        Compute 95 % confidence intervals over files: a bootstrap that draws whole files; of all
-        measures, by leaving files out.
+        Compute 95 % confidence intervals by random halves of the files, four or more of each side:
+        of kernel distances between the distributions, of all else between sets of this size.
     per_file : bool
         Measure each generated file by itself, and rank the files.
     embedding : str, optional
         Embedding that fadtk or kadtk computed, to read instead of sounds: the name of a folder of
         .npy files in REAL/embeddings and GENERATED/embeddings, such as clap-laion-music.
     seed : int
-        Random seed of bootstrap, halves, clusters and extrapolation.
+        Random seed of halves, clusters and extrapolation.
 
     Examples
     --------
@@ -138,6 +139,8 @@ class DistanceResult:
         Generated files, the furthest first.
     measures : tuple of Measure
         All measures, if these are what was asked for; ``distance`` is the first of them.
+    lack : str
+        Reason why there is no interval, where one was asked for.
 
     Examples
     --------
@@ -153,6 +156,7 @@ class DistanceResult:
     infinity: Extrapolation | None = None
     files: tuple[FileDistance, ...] = ()
     measures: tuple[Measure, ...] = ()
+    lack: str = ""
 
     @property
     def is_of_few(self) -> bool:
@@ -177,6 +181,7 @@ class DistanceResult:
                     f"files have as few as {fewest} excerpts of {columns} columns: their distances "
                     "rank files of equal length, and are no distances of the whole"
                 )
+        notes += filter(None, (self.lack, self.reach))
         if self.interval and self.real.statistics.rows is None:
             notes.append(f"{self.real.path} is taken as exact in the interval: it has no features")
         for side in sides:
@@ -196,6 +201,29 @@ class DistanceResult:
             )
         notes += [self.comparison] if self.comparison else []
         return tuple(notes)
+
+    @property
+    def reach(self) -> str:
+        """Say what the intervals hold; empty if there are none."""
+        has_frechet = bool(self.interval) and self.config.metric == "frechet"
+        has_kernel = bool(self.interval) and self.config.metric == "kernel"
+        for it in self.measures:
+            has_frechet |= it.low is not None and it.name == "FAD"
+            has_kernel |= it.low is not None and it.name == "KID"
+        words = []
+        if has_frechet:
+            others = " (so are those of MAD and of neighbours)" if self.measures else ""
+            words.append(
+                f"the interval of the Fréchet distance is of sets of this size{others}, with the "
+                "bias of few files in it: it says how far other files would move the value, and "
+                "is none of the distance between distributions; kernel distances have that"
+            )
+        if has_kernel:
+            words.append(
+                "intervals of kernel distances are of the distance between distributions: they "
+                "leave out pairs of excerpts of one file, which make the value larger"
+            )
+        return "; ".join(words)
 
     @property
     def is_published(self) -> bool:

@@ -1,45 +1,43 @@
 """All measures that papers cite, between two sets of features, with intervals over files.
 
-An interval leaves files out: distances by a jackknife over at most 20 blocks of files, counts of
-neighbours and clusters by random halves. A bootstrap would repeat rows, and so bias them.
+All intervals are by random halves of the files; a bootstrap would repeat rows, and so bias them.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TypedDict, TypeVar
 
-import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.metrics import (
-    FeatureSet,
     FewRows,
     Interval,
     frechet_infinity,
+    frechet_interval,
     half_sample_intervals,
     mauve_score,
     median_distance,
     neighbour_scores,
 )
 from otoscope.metrics.gaussian import distance
-from otoscope.metrics.jackknife import block_numbers, interval_of_left_out
-from otoscope.metrics.kernel import Gaussian, KernelSums, Polynomial
+from otoscope.metrics.halves import LEAST, group_numbers
+from otoscope.metrics.kernel import Gaussian, KernelSums, Polynomial, kernel_bounds
 from otoscope.metrics.kernel_audio import KAD_SCALE
-from otoscope.metrics.resampling import group_numbers
-from otoscope.progress import Progress, silent, tracked
+from otoscope.progress import Progress, silent
 from otoscope.report.distance.page import Measure
 from otoscope.workflows.stats import StatsResult
 
-__all__ = ["cited_measures"]
+__all__ = ["cited_measures", "why_no_interval"]
 
-_BLOCKS = 20  # of files, which a jackknife leaves out one by one
 _K = 5  # neighbours
+_RESTING = 5  # files that a score counts: intervals of fewer hold the truth too seldom
 _SCORES = (
     ("precision", f"generated rows within {_K} neighbours of real ones"),
     ("recall", f"real rows within {_K} neighbours of generated ones"),
@@ -69,7 +67,7 @@ def cited_measures(
     seed : int
         Random seed of halves, clusters and subsets.
     progress : bool or callable
-        True shows bars over "songs left out", "half samples" and "sizes".
+        True shows bars over "half samples" and "sizes".
 
     Returns
     -------
@@ -89,9 +87,9 @@ def cited_measures(
         return (replace(frechet, reason=reason * interval), *unknown)
     about: _Wishes = {"interval": interval, "progress": progress}
     parts: list[tuple[list[Measure] | None, str]] = [
-        _attempt(lambda: [_with_frechet(frechet, sets, **about)]),
-        _attempt(lambda: [_infinity(unknown[0], sets, seed, progress)]),
-        _attempt(lambda: _kernels(unknown[1:3], sets, interval=interval)),
+        _attempt(lambda: [_with_frechet(frechet, sets, seed, **about)]),
+        _attempt(lambda: [_infinity(unknown[0], sets, seed, **about)]),
+        _attempt(lambda: _kernels(unknown[1:3], sets, seed, interval=interval)),
         _attempt(lambda: [_mauve(unknown[3], sets, seed, **about)]),
         _attempt(lambda: _neighbours(unknown[4:], sets, seed, **about)),
     ]
@@ -123,17 +121,17 @@ class _Sets:
         return cls(rows, (songs[0], songs[1]))
 
     @property
-    def blocks(self) -> tuple[Tensor, Tensor]:
-        """Block of files of each row."""
-        return block_numbers(self.songs[0], _BLOCKS), block_numbers(self.songs[1], _BLOCKS)
+    def lack(self) -> str:
+        """Reason why there is no interval, if there is one."""
+        return why_no_interval(*(int(songs.max()) + 1 for songs in self.songs))
 
-    def require(self, least: int) -> str:
-        """Say why there is no interval; empty if both sides have ``least`` files."""
-        for name, songs in zip(("real", "generated"), self.songs, strict=True):
-            n = int(songs.max()) + 1
-            if n < least:
-                return f"the {name} side has {n} files; an interval takes {least} or more"
-        return ""
+
+def why_no_interval(n_real: int | None, n_generated: int | None) -> str:
+    """Say which side has too few files for an interval; empty if both have enough."""
+    for name, n in (("real", n_real), ("generated", n_generated)):
+        if n is not None and n < LEAST:
+            return f"the {name} side has {n} files; an interval takes {LEAST} or more"
+    return ""
 
 
 def _unknown(reason: str) -> tuple[Measure, ...]:
@@ -147,45 +145,42 @@ def _unknown(reason: str) -> tuple[Measure, ...]:
     return tuple(Measure(name, meaning, None, reason=reason) for name, meaning in names)
 
 
-def _with_frechet(measure: Measure, sets: _Sets, *, interval: bool, progress: Progress) -> Measure:
-    """Add the jackknife's interval, corrected for the bias of few files."""
-    if not interval or (reason := sets.require(2)):
-        return replace(measure, reason=reason if interval else "")
-    whole, blocks = [FeatureSet.of(x).normal() for x in sets.rows], sets.blocks
-    tasks = [(side, n) for side, of in enumerate(blocks) for n in range(int(of.max()) + 1)]
-    left_out: tuple[list[float], list[float]] = ([], [])
-    for side, block in tracked(progress, tasks, "songs left out"):
-        normals = list(whole)
-        normals[side] = FeatureSet.of(sets.rows[side][blocks[side] != block]).normal()
-        left_out[side].append(float(distance(*normals)))
-    values = [torch.tensor(part, dtype=torch.float64) for part in left_out]
-    bounds = interval_of_left_out(float(distance(*whole)), values, is_biased=True)
+def _with_frechet(
+    measure: Measure, sets: _Sets, seed: int, *, interval: bool, progress: Progress
+) -> Measure:
+    """Add the interval of sets of this size."""
+    if not interval or sets.lack:
+        return replace(measure, reason=sets.lack * interval)
+    with _few_rows_known():
+        bounds = frechet_interval(*sets.rows, groups=sets.songs, seed=seed, progress=progress)
     return _bounded(measure, bounds, 0.0)
 
 
-def _infinity(measure: Measure, sets: _Sets, seed: int, progress: Progress) -> Measure:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FewRows)
+def _infinity(
+    measure: Measure, sets: _Sets, seed: int, *, interval: bool, progress: Progress
+) -> Measure:
+    with _few_rows_known():
         found = frechet_infinity(sets.rows[0], sets.rows[1], seed=seed, progress=progress)
-    return replace(measure, value=found.value)
+    why = "it extrapolates over excerpts of the same files: no interval over other files is known"
+    return replace(measure, value=found.value, reason=why * interval)
 
 
-def _kernels(measures: tuple[Measure, ...], sets: _Sets, *, interval: bool) -> list[Measure]:
-    """Compute both kernel distances, and their jackknife from sums over blocks of files."""
+def _kernels(
+    measures: tuple[Measure, ...], sets: _Sets, seed: int, *, interval: bool
+) -> list[Measure]:
+    """Compute both kernel distances, with intervals from sums over pairs of files."""
     bandwidth = median_distance(sets.rows[0])
     kernels: list[tuple[Polynomial | Gaussian, float]]
     kernels = [(Polynomial(), 1.0), (Gaussian(bandwidth), float(KAD_SCALE))]
     computed = []
     for measure, (kernel, scale) in zip(measures, kernels, strict=True):
-        sums = KernelSums.of(*sets.rows, kernel, groups=sets.blocks)
-        value = scale * float(sums.whole())
-        made = replace(measure, value=value)
-        if interval:
-            made = replace(made, reason=sets.require(2))
-        if interval and not made.reason:
-            left_out = [scale * part for part in sums.without_each()]
-            made = _bounded(made, interval_of_left_out(value, left_out), -math.inf)
-        computed.append(made)
+        if interval and not sets.lack:
+            it = kernel_bounds(*sets.rows, kernel, groups=sets.songs, seed=seed)
+            low, high = scale * it.low, scale * it.high
+            computed.append(replace(measure, value=scale * it.value, low=low, high=high))
+        else:
+            value = scale * float(KernelSums.of(*sets.rows, kernel).whole())
+            computed.append(replace(measure, value=value, reason=sets.lack * interval))
     kad = f"kernel audio distance, Gaussian kernel of bandwidth {bandwidth:.3g}, 100 times"
     return [computed[0], replace(computed[1], meaning=kad)]
 
@@ -196,8 +191,8 @@ def _mauve(
     whole = mauve_score(*sets.rows, seed=seed)
     meaning = f"MAUVE audio divergence, {whole.n_clusters} clusters"
     made = replace(measure, meaning=meaning, value=whole.divergence)
-    if not interval or (reason := sets.require(4)):
-        return replace(made, reason=reason if interval else "")
+    if not interval or sets.lack:
+        return replace(made, reason=sets.lack * interval)
     seeds = count(seed)  # the clusters' own chance is part of the doubt
 
     def score(real: Tensor, generated: Tensor) -> list[float]:
@@ -217,13 +212,17 @@ def _neighbours(
 
     values = score(*sets.rows)
     made = [replace(it, value=value) for it, value in zip(measures, values, strict=True)]
-    reason = sets.require(4)
-    if not interval or reason:
-        return [replace(it, reason=reason * interval) for it in made]
+    if not interval or sets.lack:
+        return [replace(it, reason=sets.lack * interval) for it in made]
     bounds = _halves(score, sets, seed, progress)
     tops = (1.0, 1.0, math.inf, 1.0)
-    each = zip(made, bounds, tops, strict=True)
-    return [_bounded(it, bound, 0.0, top) for it, bound, top in each]
+    n_files = min(int(songs.max()) + 1 for songs in sets.songs)
+    return [
+        _bounded(it, bound, 0.0, top)
+        if bound.value * n_files >= _RESTING
+        else replace(it, reason=f"it counts fewer than {_RESTING} files, too few for an interval")
+        for it, bound, top in zip(made, bounds, tops, strict=True)
+    ]
 
 
 def _halves(
@@ -235,6 +234,14 @@ def _halves(
 def _bounded(measure: Measure, interval: Interval, low: float, high: float = math.inf) -> Measure:
     """Add bounds, within the range of the measure."""
     return replace(measure, low=max(low, interval.low), high=min(high, interval.high))
+
+
+@contextmanager
+def _few_rows_known() -> Iterator[None]:
+    """Silence the warning of few rows, which is among the notes of the result."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FewRows)
+        yield
 
 
 def _attempt(compute: Callable[[], T]) -> tuple[T | None, str]:

@@ -201,7 +201,8 @@ def _show(result: DistanceResult) -> None:
     else:
         out.print(f"{name} {result.distance:.6g}")
     if it := result.interval:
-        out.print(f"{it.level:.0%} of bootstrap samples of files: {it.low:.4g} to {it.high:.4g}")
+        of = ", of sets of this size" if result.config.metric == "frechet" else ""
+        out.print(f"{it.level:.0%} interval over files{of}: {it.low:.4g} to {it.high:.4g}")
     if result.infinity:
         out.print(f"extrapolated to infinitely many excerpts: {result.infinity.value:.6g}")
     out.print(result.about)
@@ -223,7 +224,7 @@ def _show(result: DistanceResult) -> None:
     for note in result.notes:
         out.print(note)
     if result.is_of_few and not result.infinity:
-        out.print("--metric kernel measures few excerpts without bias")
+        out.print("--metric kernel --interval has bounds without the bias of few files")
 
 
 def _show_measures(measures: tuple[Measure, ...]) -> None:

@@ -74,7 +74,10 @@ def setting_intervals(
     Notes
     -----
     Each sample draws seeds with replacement, the same ones for all settings, since these begin with
-    the same latents; the real side is held. Settings with a NaN have no distance and no tie.
+    the same latents; the real side is held. Settings with a NaN have no distance and no tie. An
+    interval is of the distance at this number of seeds, which is larger than that of endlessly many
+    where both are near 0. Of simulated normal activations it holds that in 93 to 99 % with 50
+    seeds, 91 to 98 % with 10 or 20, and 82 to 90 % with 5.
 
     References
     ----------

@@ -70,8 +70,8 @@ class EmbeddingDistance:
         """Say what the bounds are of, and the limit for infinitely many tunes, if it is known."""
         n, m, columns = self.sizes
         bounds = (
-            "The bounds of the Frechet music distance are for infinitely many tunes, without the "
-            "bias of few, so they may lie below it.",
+            "The bounds of the Frechet music distance are for other sets of as many tunes, with "
+            "the bias of few, which its floor has too: they are none for infinitely many tunes.",
         )
         if self.infinity is not None:
             return (
@@ -109,7 +109,7 @@ def compare_embeddings(
         multiplied by (1/n + 1/m) / (1/n' + 1/m'), n and m being the numbers of generated and
         held-out tunes, n' and m' those of these parts.
     n_draws : int
-        Number of draws of the permutation test, at least 1; the bootstrap and the floor have 200.
+        Number of draws of the permutation test, at least 1; bounds and floor have 200.
     seed : int
         Random seed of the draws.
     progress : bool or callable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from otoscope.explain.maximise import MaximisationResult
 from otoscope.explain.maximise.doubt import setting_intervals
 from otoscope.explain.maximise.inversion import Inversion
 from otoscope.explain.maximise.maximiser import check_search
-from otoscope.metrics import FewRows, kernel_interval
+from otoscope.metrics import kernel_distance, kernel_interval
+from otoscope.metrics.halves import LEAST
 from otoscope.papers.a_soundlime._excerpts import origin
 from otoscope.papers.b_maximisation._figures import Example, draw_examples
 from otoscope.papers.b_maximisation._search import UnitSearch, directions_of
@@ -166,7 +166,7 @@ def am_prior_ablation(
             "of_sound": _by_sound(search, result.input),
             "in_range": [fraction_in_range(x, search.real.values) for x in result.input],
             "nearest": [nearest(x, search.real.values)[1] for x in result.input],
-            "kernel": _kernel(feature(real), feature(result.input), places, search),
+            "kernel": _kernel(feature(real), feature(result.input), (_songs(search, places), None)),
             "example": result.input[result.best, 0],
         }
 
@@ -286,16 +286,19 @@ def _by_sound(search: UnitSearch, inputs: Tensor) -> list[float] | None:
     return activations
 
 
-def _kernel(real: Tensor, made: Tensor, places: Tensor, search: UnitSearch) -> list[float]:
-    """Return the kernel distance of features with its interval; real ones are drawn by songs."""
-    names = {name: i for i, name in enumerate(dict.fromkeys(search.real.songs))}
-    groups = torch.tensor([names[search.real.songs[int(place)]] for place in places])
-    if len(groups.unique()) < 2:
-        groups = torch.arange(len(groups))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FewRows)
-        each = kernel_interval(real, made, groups=(groups, None))
+def _kernel(real: Tensor, made: Tensor, songs: tuple[Tensor, Tensor | None]) -> list[float]:
+    """Return the kernel distance of features, and its interval where songs and seeds suffice."""
+    n_groups = [len(made if songs[1] is None else songs[1].unique()), len(songs[0].unique())]
+    if min(n_groups) < LEAST:
+        return [float(kernel_distance(real, made))]
+    each = kernel_interval(real, made, groups=songs)
     return [each.value, each.low, each.high]
+
+
+def _songs(search: UnitSearch, places: Tensor) -> Tensor:
+    """Number the songs of real excerpts [place]."""
+    names = {name: i for i, name in enumerate(dict.fromkeys(search.real.songs))}
+    return torch.tensor([names[search.real.songs[int(place)]] for place in places])
 
 
 def _real_row(
@@ -314,7 +317,11 @@ def _real_row(
         "of_sound": _by_sound(search, values[second]),
         "in_range": [fraction_in_range(x, rest) for x, rest in pairs],
         "nearest": [nearest(x, rest)[1] for x, rest in pairs],
-        "kernel": _kernel(feature(values[first]), feature(values[second]), first, search),
+        "kernel": _kernel(
+            feature(values[first]),
+            feature(values[second]),
+            (_songs(search, first), _songs(search, second)),
+        ),
     }
 
 
@@ -337,13 +344,19 @@ def _table(rows: list[dict[str, Any]], config: AmPriorAblationConfig, where: str
                 distance,
                 _mean(row["activation"]),
                 _mean(row["of_sound"]),
-                "{} [{}, {}]".format(*(significant(float(x)) for x in row["kernel"])),
+                _with_bounds(row["kernel"]),
                 percent(_number(row["in_range"]), 1),
                 _mean(row["nearest"]),
             )
         )
     title = f"Inputs of each prior's best setting; means over {config.seeds} seeds ({where})"
     return ResultTable(title, columns, tuple(lines))
+
+
+def _with_bounds(values: Any) -> str:
+    """Write a value, and its interval if it has one."""
+    value, *bounds = (significant(float(x)) for x in values)
+    return f"{value} [{', '.join(bounds)}]" if bounds else value
 
 
 def _number(values: Any) -> float:

@@ -20,7 +20,9 @@ __all__ = ["DistanceContent", "FileRow", "Measure", "Side", "distance_sentence",
 _NAMES = {"frechet": "Fréchet distance", "kernel": "Kernel distance", "all": "Fréchet distance"}
 _MEANINGS = {
     "frechet": "0 for equal means and covariances; too large for few excerpts",
-    "kernel": "near 0, or below, for sets that cannot be told apart; no bias for few excerpts",
+    "kernel": (
+        "near 0, or below, for sets that cannot be told apart; no bias if excerpts are independent"
+    ),
 }
 
 
@@ -118,11 +120,13 @@ def distance_sentence(content: DistanceContent) -> str:
     >>> side = Side("songs", 4, 40)
     >>> interval = Interval(3.2, 2.75, 4.5, 0.95)
     >>> distance_sentence(DistanceContent("frechet", 3.2, side, side, "", interval))
-    'Fréchet distance 3.2, 95 % interval 2.75 to 4.5'
+    'Fréchet distance 3.2, 95 % interval of sets of this size 2.75 to 4.5'
     """
     words = [f"{_NAMES[content.metric]} {significant(content.value)}"]
     if it := content.interval:
-        words.append(f"{it.level:.0%} interval {significant(it.low)} to {significant(it.high)}")
+        of = "" if content.metric == "kernel" else " of sets of this size"
+        bounds = f"{significant(it.low)} to {significant(it.high)}"
+        words.append(f"{it.level:.0%} interval{of} {bounds}")
     if content.infinity:
         words.append(
             f"extrapolated to infinitely many excerpts {significant(content.infinity.value)}"
