@@ -265,16 +265,35 @@ def _check_table(name: str, record: str, title: str, columns: Sequence[int]) -> 
         assert f"| {' | '.join(row[column] for column in columns)} |" in page
 
 
-def test_answers_moved_on_paper_c_are_those_of_its_record() -> None:
+@pytest.mark.parametrize("name", ["horse_zoo", "horse_zoo_own"])
+def test_answers_moved_on_paper_c_are_those_of_its_record(name: str) -> None:
     page = (PAPERS / "C.md").read_text()
-    record = json.loads((PAPERS / "results" / "horse_zoo.json").read_text())
+    record = json.loads((PAPERS / "results" / f"{name}.json").read_text())
     for change in range(13):
         moved = []
         for found in record["found"].values():
             curve = found["curves"][change]
             worst, back = (
-                max((point["moved"]["value"] for point in curve[points]), default=None)
+                sorted((point["moved"] for point in curve[points]), key=lambda i: -i["value"])[:1]
                 for points in ("points", "placebo")
             )
-            moved.append(f"{worst:.0%}" + ("" if back is None else f" ({back:.0%})"))
+            interval = "{value:.0%} [{low:.0%}, {high:.0%}]".format(**worst[0])
+            moved.append(interval + "".join(f" ({placebo['value']:.0%})" for placebo in back))
         assert f"| {curve['name']} | {' | '.join(moved)} |" in page
+
+
+def test_scores_of_pitches_and_voices_on_paper_c_are_those_of_their_records() -> None:
+    page = (PAPERS / "C.md").read_text()
+    found: dict[str, Any] = {}
+    for name in ("pitch", "voice"):
+        path = PAPERS / "results" / f"horse_zoo_{name}.json"
+        found |= json.loads(path.read_text())["found"]
+    for change in range(13):
+        scores = []
+        for result in found.values():
+            curve = result["curves"][change]
+            worst = min((point["score"] for point in curve["points"]), key=lambda s: s["value"])
+            back = min((point["score"]["value"] for point in curve["placebo"]), default=None)
+            interval = f"{worst['value']:.2f} [{worst['low']:.2f}, {worst['high']:.2f}]"
+            scores.append(interval + ("" if back is None else f" ({back:.2f})"))
+        assert f"| {curve['name']} | {' | '.join(scores)} |" in page

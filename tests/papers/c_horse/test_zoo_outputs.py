@@ -16,7 +16,12 @@ from otoscope.intervene import Gain, InterrogationSettings, Pitch, Polarity
 from otoscope.models import WaveformListener, zoo
 from otoscope.papers.c_horse import zoo_outputs
 from otoscope.papers.c_horse.zoo import HorseZooConfig, horse_zoo
-from otoscope.papers.c_horse.zoo_outputs import OutputItem, interrogate_model, sung_items
+from otoscope.papers.c_horse.zoo_outputs import (
+    OutputItem,
+    interrogate_model,
+    spoken_items,
+    sung_items,
+)
 from tests.support.zoo import zoo_model
 
 SR = 8000
@@ -83,6 +88,23 @@ def test_the_melody_is_what_is_sung() -> None:
     assert len(errors) > 15
     assert np.median(errors) < 50
     assert not y[: round(16000 * (times[hz > 0][0] - 0.01))].any()  # silent before the first note
+
+
+def test_speech_is_kept_so_that_a_run_continues(tmp_path: Path) -> None:
+    pytest.importorskip("espeakng_loader")
+    first, again = (
+        list(spoken_items(2, seconds=2.0, sr=16000, seed=0, folder=tmp_path)) for _ in range(2)
+    )
+    assert [item.name for item in first] == [item.group for item in again]
+    assert len({item.name for item in first}) == 2
+    for one, other in zip(first, again, strict=True):
+        assert torch.equal(one.y, other.y)
+        assert one.y.abs().max() == pytest.approx(0.9)
+
+
+def test_without_espeak_there_is_no_speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo_outputs, "find_spec", lambda name: None)
+    assert not list(spoken_items(2, seconds=2.0, sr=16000, seed=0, folder=tmp_path))
 
 
 def test_a_model_of_every_package_of_the_zoo_is_interrogated() -> None:

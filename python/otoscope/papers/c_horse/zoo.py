@@ -203,7 +203,7 @@ def interrogate_tasks(
     for task in config.tasks:
         model = models.load(task.model).to(config.device)
         if task.answers != "labels":
-            if items := list(_output_items(task, config, model.sample_rate)):
+            if items := list(_output_items(task, config, model.sample_rate, out)):
                 results[task.name] = _interrogated_outputs(
                     task, model, items, config, out, progress
                 )
@@ -288,11 +288,14 @@ def _has_scores(result: InterrogationResult) -> bool:
     return result.metric == "mean_score"
 
 
-def _output_items(task: ZooTask, config: HorseZooConfig, sr: float) -> Iterator[OutputItem]:
+def _output_items(
+    task: ZooTask, config: HorseZooConfig, sr: float, out: Path
+) -> Iterator[OutputItem]:
     """Yield voices, or for a tracker of pitch without labels real music."""
     seconds = 1.25 * analysed_seconds(task.answers, config.seconds) + 1.5
     if task.answers in ("rating", "voice"):
-        yield from spoken_items(config.n, seconds=seconds, sr=sr, seed=config.seed)
+        spoken = out / "speech"
+        yield from spoken_items(config.n, seconds=seconds, sr=sr, seed=config.seed, folder=spoken)
     elif task.is_labelled:
         yield from sung_items(config.n, seconds=seconds, sr=sr)
     else:

@@ -40,6 +40,7 @@ from otoscope.progress import Progress, silent
 from otoscope.protocols import ListeningModel, SoundClassifier
 from otoscope.report.figures import ResultTable
 from otoscope.seeds import numpy_generator
+from otoscope.signal import read_audio, write_audio
 
 __all__ = [
     "TOLERANCE",
@@ -92,16 +93,27 @@ def sung_items(n: int, *, seconds: float, sr: float) -> Iterator[OutputItem]:
         yield OutputItem(name, torch.from_numpy(song.voice), name, (times, hz))
 
 
-def spoken_items(n: int, *, seconds: float, sr: float, seed: int) -> Iterator[OutputItem]:
-    """Yield made-up sentences by different voices of espeak-ng, if it is installed."""
+def spoken_items(
+    n: int, *, seconds: float, sr: float, seed: int, folder: Path
+) -> Iterator[OutputItem]:
+    """Yield made-up sentences by different voices of espeak-ng, if it is installed.
+
+    They are kept in ``folder``, with which a run continues: espeak-ng does not speak all of its
+    voices alike in every process.
+    """
     if find_spec("espeakng_loader") is None:
         return
+    folder = folder / f"{seed}-{seconds:g}-s-{sr:g}-Hz"
+    folder.mkdir(parents=True, exist_ok=True)
     order = np.random.default_rng(seed).permutation(len(VOICES))
     for number, index in enumerate(order[:n]):
         voice = VOICES[index]
-        rng = numpy_generator(seed, number + 1)
-        y = 0.9 * speak(rng, seconds=seconds, sr=int(sr), voices=(voice,))
-        yield OutputItem(voice, torch.from_numpy(y), voice)
+        path = folder / f"{voice}.wav"
+        if not path.is_file():
+            rng = numpy_generator(seed, number + 1)
+            y = torch.from_numpy(0.9 * speak(rng, seconds=seconds, sr=int(sr), voices=(voice,)))
+            write_audio(path, y, sr=sr, subtype="FLOAT")
+        yield OutputItem(voice, read_audio(path, sr=sr)[0], voice)
 
 
 def analysed_seconds(answers: Answers, seconds: float) -> float:
@@ -184,11 +196,11 @@ def _system(model: ListeningModel, answers: Answers) -> nn.Module:
 
 
 class _Rater(nn.Module):
-    """Ratings of sounds by name, as means over their excerpts."""
+    """Ratings by name of the first excerpt of sounds; a second would share 8 of its 9 s."""
 
     def __init__(self, model: ListeningModel) -> None:
         super().__init__()
-        self.classifier = SoundClassifier(model)
+        self.classifier = SoundClassifier(model, tail=False)
         self.name, self.sample_rate = str(getattr(model, "name", "")), model.sample_rate
 
     def forward(self, sounds: Tensor) -> list[dict[str, float]]:
