@@ -29,6 +29,7 @@ from otoscope.papers.b_maximisation.am_prior_ablation import (
     fraction_in_range,
     nearest,
 )
+from otoscope.signal import write_audio
 from otoscope.signal.audio.files import read_audio
 from tests.support.tones import SR, detector, stems, write_detector, write_songs
 
@@ -255,6 +256,14 @@ def test_a_judge_with_the_concept_parts_maximised_from_minimised(
 
 def test_the_nearest_training_excerpt_is_told(places: dict[str, Any], tmp_path: Path) -> None:
     training = write_songs(tmp_path / "training", 2)
+    rows = [
+        {"key": i, "files": {"mix": f"song-{i}/mix.wav"}} for i in range(3)
+    ]  # the last has a mix alone
+    (training / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for i in range(3):
+        (training / f"song-{i}").mkdir(exist_ok=True)
+        voice, backing = stems(seed=i)
+        write_audio(training / f"song-{i}" / "mix.wav", voice + backing, sr=SR)
     config = AmConceptConfig(
         model=places["model"],
         judges=places["judge"],
@@ -272,9 +281,10 @@ def test_the_nearest_training_excerpt_is_told(places: dict[str, Any], tmp_path: 
     record = json.loads((tmp_path / "out" / "am_concept.json").read_text())
     conditions = {k: v for row in record["rows"] for k, v in row["conditions"].items()}
     sung, made = conditions["real, sung"], conditions["maximised"]
-    assert [song for song, _ in sung["nearest"][:2]] == ["song-0", "song-1"]  # the same songs
+    same = [f"song-{i}/mix.wav" for i in range(3)]
+    assert [song for song, _ in sung["nearest"]] == same
     assert all(distance < 1 for _, distance in sung["nearest"])
-    assert {song for song, _ in made["nearest"]} <= {"song-0", "song-1"}
+    assert {song for song, _ in made["nearest"]} <= {*same}
 
 
 def test_a_judge_with_the_weights_of_the_model_is_refused_whatever_its_name(

@@ -6,8 +6,9 @@ them. All sounds go through the same inversion, real ones too.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otoscope.data import load_stems
 from otoscope.errors import ParameterError
 from otoscope.explain.maximise import GridResult, MaximisationResult
 from otoscope.explain.maximise.doubt import setting_intervals
 from otoscope.explain.maximise.inversion import Inversion
 from otoscope.explain.maximise.maximiser import check_search
 from otoscope.metrics.grouped import grouped_mean
-from otoscope.papers.a_soundlime._excerpts import digest_of_songs, origin, song_names
+from otoscope.models.pieces import excerpt_batches
+from otoscope.papers.a_soundlime._excerpts import origin
 from otoscope.papers.b_maximisation._figures import draw_scores
 from otoscope.papers.b_maximisation._judges import Judge, auc_interval
-from otoscope.papers.b_maximisation._search import UnitSearch, excerpts_of, mixes
+from otoscope.papers.b_maximisation._search import UnitSearch, mixes
 from otoscope.papers.b_maximisation.am_prior_ablation import nearest
 from otoscope.papers.runs import rows_of_songs, write_run
 from otoscope.progress import Progress, silent
+from otoscope.records.files import file_digest
 from otoscope.report.figures import ResultTable
 from otoscope.report.numbers import with_bounds
 from otoscope.seeds import numpy_generator
+from otoscope.signal import read_audio
+from otoscope.train.prior import sounds_of
 
 __all__ = ["AmConceptConfig", "am_concept"]
 
@@ -62,7 +66,7 @@ class AmConceptConfig:
         Folder of stems: of otoscope corpus singing, ccMixter or MUSDB. Default: songs of our
         synthesiser, which need no further package.
     training : Path, optional
-        Folder of stems of the songs that the generator was trained on: the nearest of their
+        Sounds that the generator was trained on, as for otoscope train prior: the nearest of their
         excerpts is told of each example. By default the nearest excerpt of the other songs is.
     n_songs : int
         Number of songs, >= 2; each gives a sung and an instrumental control.
@@ -250,11 +254,16 @@ class _Known:
 def _known_excerpts(search: UnitSearch, config: AmConceptConfig) -> _Known:
     if config.training is None:
         return _Known(search.real.values, search.real.songs, "", False)
-    n = len(load_stems(config.training))
-    settings = replace(config, songs=config.training, n_songs=n)
-    names = song_names(config.training, n)
-    values, songs = excerpts_of(settings, search.model, names, hop=search.hop)
-    return _Known(values, songs, digest_of_songs(config.training, n), True)
+    model, values, names, digest = search.model, list[Tensor](), list[str](), hashlib.sha256()
+    root = config.training if config.training.is_dir() else config.training.parent
+    for path in sounds_of([config.training]):
+        name = path.relative_to(root).as_posix()
+        digest.update(name.encode("utf-8", "surrogatepass") + file_digest(path).encode())
+        y = read_audio(path, sr=model.sample_rate)[0]
+        for batch in excerpt_batches(model, [y], hop=search.hop):
+            values.append(batch)
+            names += [name] * len(batch)
+    return _Known(torch.cat(values), tuple(names), digest.hexdigest()[:16], True)
 
 
 def _sound(inversion: Inversion, values: Tensor, seed: int) -> Tensor:
