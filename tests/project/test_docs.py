@@ -257,6 +257,21 @@ def test_tables_of_paper_c_are_those_of_its_records(
     _check_table("C.md", record, title, columns)
 
 
+@pytest.mark.parametrize(
+    ("record", "title", "columns"),
+    [
+        ("am_grid_svdnet", "Distance to", range(4)),
+        ("am_prior_ablation", "Inputs of", range(9)),
+        ("am_concept", "Singing as", range(7)),
+        ("am_concept", "Probability that", range(3)),
+    ],
+)
+def test_tables_of_paper_b_are_those_of_its_records(
+    record: str, title: str, columns: Sequence[int]
+) -> None:
+    _check_table("B.md", record, title, columns)
+
+
 def _check_table(name: str, record: str, title: str, columns: Sequence[int]) -> None:
     page = (PAPERS / name).read_text()
     tables = json.loads((PAPERS / "results" / f"{record}.json").read_text())["tables"]
