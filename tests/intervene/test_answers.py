@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,20 @@ def test_a_function_is_kept_and_an_unknown_kind_is_refused() -> None:
     assert moves_of("beats", Gain(6, moves=moved)) is moved
     with pytest.raises(ParameterError, match="answers is 'chords', must be one of pitch, beats"):
         moves_of("chords", Gain(6))  # type: ignore[arg-type]
+
+
+def test_a_chain_moves_answers_in_one_way_or_is_refused() -> None:
+    later = LeadingSilence(0.5) | Gain(6)
+    assert moves_of("beats", later) == "shifted"
+    assert moved_answer([1.0], replace(later, moves="shifted")).tolist() == [1.5]
+    assert (LeadingSilence(0.5) | Crop(0.2)).time_shift == pytest.approx(0.3)
+    assert (LeadingSilence(0.5) | Tempo(25)).time_shift == pytest.approx(0.4)
+    assert (Tempo(25) | LeadingSilence(0.5)).time_shift == 0.5
+    assert (Gain(6) | Tempo(25)).time_shift is None
+    for both in (Pitch(100) | Tempo(25), Tempo(25) | LeadingSilence(0.5)):
+        with pytest.raises(ParameterError, match=r"pitch answer is .* and .*; moves must be"):
+            moves_of("pitch", both)
+    assert moves_of("tempo", Pitch(100) | Tempo(25)) == "scaled"
 
 
 def test_times_shift_with_the_beginning() -> None:
@@ -91,6 +106,7 @@ def test_ratings_and_embeddings_are_neither_cut_nor_moved() -> None:
         ("tempo", None, "the answer is None"),
         ("key", 3, "the answer is 3, must be a text that begins with a note"),
         ("key", "banana", "'banana', must be a text that begins with a note"),
+        ("key", "A dorian", "'A dorian', must be .* in major or minor, as 'C# minor'"),
     ],
 )
 def test_answers_of_a_wrong_form_are_named(kind: Any, answer: Any, match: str) -> None:
@@ -101,14 +117,19 @@ def test_answers_of_a_wrong_form_are_named(kind: Any, answer: Any, match: str) -
 def test_answers_of_the_right_form_are_taken() -> None:
     times, hz = checked_answer("pitch", as_answer((torch.arange(2), torch.tensor([0.0, 110.0]))))
     assert (times.tolist(), hz.tolist()) == ([0, 1], [0, 110])
+    times, hz = checked_answer("pitch", ([1.0, 0.5], [100.0, 200.0]))
+    assert (times.tolist(), hz.tolist()) == ([0.5, 1], [200, 100])
     assert checked_answer("beats", [2.0, 1.0]).tolist() == [1, 2]
     assert checked_answer("tempo", np.float32(120)) == 120
-    assert [key_name(key) for key in ("Ebm", "c:maj", "F#", "Cb minor", "A♭ Major")] == [
+    keys = ("Ebm", "c:maj", "F#", "Cb minor", "A♭ Major", "C:M", "C:min")
+    assert [key_name(checked_answer("key", key)) for key in keys] == [
         "Eb minor",
         "C major",
         "F# major",
         "B minor",
         "Ab major",
+        "C major",
+        "C minor",
     ]
 
 

@@ -64,10 +64,11 @@ _FORMS: Mapping[AnswerKind, str] = {
     "pitch": "a pair of finite arrays of one length: times in s, pitches in Hz (0: none)",
     "beats": "an array of finite times in s",
     "tempo": "a finite number >= 0, in bpm",
-    "key": "a text that begins with a note, as 'C# minor'",
+    "key": "a text that begins with a note, in major or minor, as 'C# minor' or 'Eb:maj'",
 }
 
 _KEY = re.compile(r"([A-Ga-g])([#b♯♭]*)(m|[ :].*)?")
+_MODES = ("", "m", "min", "minor", "maj", "major")
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
@@ -153,7 +154,8 @@ def moves_of(kind: AnswerKind, intervention: Intervention) -> Moves:
     Raises
     ------
     ParameterError
-        If the kind is unknown.
+        If the kind is unknown, or the intervention is a chain by which answers move in several
+        ways.
 
     Examples
     --------
@@ -166,6 +168,11 @@ def moves_of(kind: AnswerKind, intervention: Intervention) -> Moves:
     if callable(intervention.moves):
         return intervention.moves
     followed: list[Any] = [m for m in ANSWERS[kind] if _amount(m, intervention) is not None]
+    if len(followed) > 1:
+        raise ParameterError(
+            f"{intervention}: a {kind} answer is {' and '.join(followed)} by it; moves must be a "
+            "function"
+        )
     return followed[0] if followed else "same"
 
 
@@ -196,12 +203,16 @@ def checked_answer(kind: AnswerKind, answer: Any) -> Any:
     """
     try:
         if kind == "key":
-            is_right = isinstance(answer, str) and _KEY.fullmatch(answer) is not None
+            match = _KEY.fullmatch(answer) if isinstance(answer, str) else None
+            is_right = match is not None and _mode(match) in _MODES
             made: Any = answer
         elif kind == "pitch":
             made = tuple(np.asarray(part, dtype=float) for part in answer)
             is_right = len(made) == 2 and made[0].ndim == 1 and made[0].shape == made[1].shape
             is_right = is_right and all(_is_number(part) for part in made)
+            if is_right:
+                order = np.argsort(made[0], kind="stable")
+                made = made[0][order], made[1][order]
         else:
             values = np.asarray(answer, dtype=float)
             is_right = values.ndim == (kind == "beats") and _is_number(values)
@@ -223,9 +234,9 @@ def as_answer(answer: Any) -> Any:
 def key_name(key: str) -> str:
     """Write a key as mir_eval has it: "Eb minor"."""
     match = _KEY.fullmatch(_transposed_key(key, 0))
-    note, signs, rest = match.groups() if match else (key, "", "")
-    mode = (rest or "").strip(" :").lower()
-    return f"{note.upper()}{signs} {'minor' if mode.startswith('min') or mode == 'm' else 'major'}"
+    note, signs = match.groups()[:2] if match else (key, "")
+    is_minor = match is not None and _mode(match) in ("m", "min", "minor")
+    return f"{note.upper()}{signs} {'minor' if is_minor else 'major'}"
 
 
 def described_answer(answer: Any) -> str:
@@ -300,6 +311,12 @@ def _amount(moves: str, intervention: Intervention) -> float | None:
 
 def _moved_times(times: Any, moves: str, amount: float) -> Any:
     return times + amount if moves == "shifted" else times / amount
+
+
+def _mode(key: re.Match[str]) -> str:
+    """Return what follows the note: "minor" of "C#:minor"."""
+    mode = (key.group(3) or "").strip(" :")
+    return "major" if mode == "M" else mode.lower()
 
 
 def _is_number(values: Any) -> bool:

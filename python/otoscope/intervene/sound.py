@@ -193,6 +193,17 @@ class Chain(SoundIntervention):
         return math.prod(ratios) if ratios else None
 
     @property
+    def time_shift(self) -> float | None:
+        """Sum of the links' shifts in s, each scaled by later links; None if no link shifts."""
+        shift = None
+        for link in self.links:
+            if shift is not None:
+                shift /= link.time_ratio or 1.0
+            if link.time_shift is not None:
+                shift = (shift or 0.0) + link.time_shift
+        return shift
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Settings of the links."""
         return {"intervention": "Chain", "links": [link.settings for link in self.links]}

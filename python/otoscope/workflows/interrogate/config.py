@@ -95,8 +95,8 @@ class InterrogateConfig:
         Greatest time dilation of features, in percent.
     answers : {"labels", "pitch", "beats", "tempo", "key"}
         Kind of the answers: labels, pitch, beats, tempo or key. All but labels move with a change
-        of pitch, tempo or beginning, and are scored as by mir_eval; see
-        `otoscope.intervene.interrogate_outputs`.
+        of pitch, tempo or beginning, and have a score of mir_eval, or for tempo whether it is
+        within 4 %; see `otoscope.intervene.interrogate_outputs`.
     labels : Path, optional
         CSV table with the columns file, label and others. A label of another kind is a tempo in
         bpm, a key, or the name of a file beside the table: a time in seconds per line, and for

@@ -153,4 +153,6 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ParameterError(f"{text!r} is no number") from None
+        raise ParameterError(
+            f"{text!r} is no number; begin lines of text in an annotation file with #"
+        ) from None
