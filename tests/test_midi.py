@@ -75,3 +75,8 @@ def test_broken_files_are_refused() -> None:
         silenced(file(b"\x00\x99\x24\x64")[:-2], channel=9)
     with pytest.raises(ParameterError, match="data without a status at byte 23"):
         silenced(file(b"\x00\x24\x64"), channel=9)
+    for between in (NAME, SYSEX):  # after which a status is not left out
+        with pytest.raises(ParameterError, match="data without a status"):
+            silenced(file(BASS + between + b"\x10\x24\x64" + END), channel=9)
+    with pytest.raises(ParameterError, match="begin with b'RIFF', a MIDI file with b'MThd'"):
+        silenced(b"RIFF" + file(END), channel=9)

@@ -47,6 +47,8 @@ def silenced(midi: bytes, *, channel: int) -> bytes:
 
     Raises ParameterError if the file does not follow the standard.
     """
+    if midi[:4] != b"MThd":
+        raise ParameterError(f"the bytes begin with {midi[:4]!r}, a MIDI file with b'MThd'")
     result = bytearray(midi)
     try:
         at = 8 + int.from_bytes(midi[4:8], "big")
@@ -63,7 +65,8 @@ def silenced(midi: bytes, *, channel: int) -> bytes:
 def _silence_track(midi: bytearray, at: int, end: int, channel: int) -> None:
     """Silence the events of bytes ``at`` to ``end``: each is a delta time, a status and data.
 
-    A status may be left out if it is that of the event before: data are below 0x80.
+    A status may be left out if it is that of the event before, which is of a channel: data are
+    below 0x80.
     """
     status = 0
     while at < end:
@@ -72,7 +75,7 @@ def _silence_track(midi: bytearray, at: int, end: int, channel: int) -> None:
             status, at = midi[at], at + 1
         if status == _META or status in _SYSTEM:
             length, at = _read_variable(midi, at + (status == _META))
-            at += length
+            at, status = at + length, 0
             continue
         if status < 0x80:
             raise ParameterError(f"the MIDI file has data without a status at byte {at}")
