@@ -148,6 +148,16 @@ def test_kernel_distance_has_no_bias(random: torch.Generator) -> None:
             "the generated set is one group",
         ),
         (
+            lambda x: frechet_interval(
+                Statistics.of(FeatureSet.of(x)), x, groups=(None, torch.zeros(9))
+            ),
+            "the generated set is one group",
+        ),
+        (
+            lambda x: frechet_interval(Statistics.of(FeatureSet.of(x)), x[:3]),
+            "the generated set has 3 groups",
+        ),
+        (
             lambda x: frechet_interval(x, x, groups=(torch.zeros(4), None)),
             r"the real set has 9 rows, its groups \(4,\)",
         ),

@@ -140,9 +140,9 @@ def block_numbers(numbers: Tensor, most: int) -> Tensor:
 
 def numbered_groups(real: Tensor, generated: Tensor, groups: Groups) -> tuple[Tensor, Tensor]:
     """Number the groups [row] of both sides from 0; refuse a side of fewer than four."""
-    first = group_numbers("real", real, groups[0])
     second = group_numbers("generated", generated, groups[1])
-    for side, of in (("real", first), ("generated", second)):
+    first = group_numbers("real", real, groups[0])
+    for side, of in (("generated", second), ("real", first)):
         n = int(of.max()) + 1 if len(of) else 0
         if n < LEAST:
             has = "is one group" if n == 1 else f"has {n} groups"

@@ -104,6 +104,9 @@ def test_random_vectors_are_ridge_regressions_of_a_half_on_the_other() -> None:
     assert vector == pytest.approx(fitted / np.linalg.norm(fitted))
     assert random_vectors(pool, 100, 2, np.random.default_rng(0)).shape == (2, UNITS)
     assert not random_vectors(np.ones((4, 2)), 4, 1, np.random.default_rng(0)).any()
+    for size, n, of in ((1, 1, pool), (2, 0, pool), (2, 1, pool[:1])):
+        with pytest.raises(ParameterError, match=f"size is {size}, n {n} and the pool has"):
+            random_vectors(of, size, n, np.random.default_rng(0))
 
 
 def test_the_one_direction_of_a_pool_is_beyond_placebos_and_not_random_sets() -> None:

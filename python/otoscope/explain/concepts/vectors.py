@@ -249,7 +249,12 @@ def random_vectors(sounds: Floats, size: int, n: int, rng: np.random.Generator) 
     Returns
     -------
     array [direction, unit]
-        Unit vectors.
+        Unit vectors; zeros where the drawn sounds are equal.
+
+    Raises
+    ------
+    ParameterError
+        If a number is out of range, or the pool has fewer than two sounds.
 
     References
     ----------
@@ -260,6 +265,11 @@ def random_vectors(sounds: Floats, size: int, n: int, rng: np.random.Generator) 
     >>> random_vectors(np.eye(4), 2, 3, np.random.default_rng(0)).shape
     (3, 4)
     """
+    if min(size, len(sounds)) < 2 or n < 1:
+        raise ParameterError(
+            f"size is {size}, n {n} and the pool has {len(sounds)} sounds; must be >= 2, >= 1 and "
+            ">= 2"
+        )
     size = min(size, len(sounds))
     labels = np.where(np.arange(size) < size // 2, 1.0, -1.0)[:, None]
     vectors = []
