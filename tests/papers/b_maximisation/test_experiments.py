@@ -286,6 +286,22 @@ def test_the_nearest_training_excerpt_is_told(places: dict[str, Any], tmp_path: 
     assert {song for song, _ in (*sung["nearest"], *made["nearest"])} <= names
 
 
+def test_a_training_sound_that_is_too_short_is_named(
+    places: dict[str, Any], tmp_path: Path
+) -> None:
+    write_audio(tmp_path / "click.wav", stems(seed=0)[0][..., :400], sr=SR)
+    config = AmConceptConfig(
+        model=places["model"],
+        judges=places["judge"],
+        songs=places["songs"],
+        training=tmp_path,
+        n_songs=2,
+        every=0.5,
+    )
+    with pytest.raises(ParameterError, match=r"training: .*click\.wav: the sound lasts"):
+        am_concept(config, tmp_path / "out")
+
+
 def test_a_judge_with_the_weights_of_the_model_is_refused_whatever_its_name(
     places: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -260,9 +260,12 @@ def _known_excerpts(search: UnitSearch, config: AmConceptConfig) -> _Known:
         name = path.relative_to(root).as_posix()
         digest.update(name.encode("utf-8", "surrogatepass") + file_digest(path).encode())
         y = read_audio(path, sr=model.sample_rate)[0]
-        for batch in excerpt_batches(model, [y], hop=search.hop):
-            values.append(batch)
-            names += [name] * len(batch)
+        try:
+            batches = list(excerpt_batches(model, [y], hop=search.hop))
+        except ParameterError as err:
+            raise err.within(f"training: {path}") from err
+        values += batches
+        names += [name] * sum(map(len, batches))
     return _Known(torch.cat(values), tuple(names), digest.hexdigest()[:16], True)
 
 
