@@ -71,6 +71,12 @@ def test_a_tracker_follows_a_glide_and_hears_no_pitch_in_silence() -> None:
     assert not nothing.any()
 
 
+def test_trackers_of_other_confidence_have_other_names() -> None:
+    model = zoo_model("crepe-tiny")
+    names = [PitchTracker(model, *least).name for least in ((), (0.5,), (0.25,))]
+    assert names == ["crepe-tiny", "crepe-tiny", "crepe-tiny, confidence 0.25"]
+
+
 def test_a_tracker_is_of_crepe_alone() -> None:
     with pytest.raises(ParameterError, match=r"must be CREPE \(crepe-tiny\)"):
         PitchTracker(Crepe())

