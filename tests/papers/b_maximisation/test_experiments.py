@@ -256,14 +256,11 @@ def test_a_judge_with_the_concept_parts_maximised_from_minimised(
 
 def test_the_nearest_training_excerpt_is_told(places: dict[str, Any], tmp_path: Path) -> None:
     training = write_songs(tmp_path / "training", 2)  # the third has a mix alone
-    rows = [
-        {"key": i, "files": {"mix": f"song-{i}/mix.wav"}} for i in range(3)
-    ]  # the last has a mix alone
+    rows = [{"key": i, "files": {"mix": f"song-{i}/mix.wav"}} for i in range(3)]
     (training / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for i in range(3):
         (training / f"song-{i}").mkdir(exist_ok=True)
-        voice, backing = stems(seed=i)
-        write_audio(training / f"song-{i}" / "mix.wav", voice + backing, sr=SR)
+        write_audio(training / f"song-{i}" / "mix.wav", torch.stack(stems(seed=i)).sum(0), sr=SR)
     config = AmConceptConfig(
         model=places["model"],
         judges=places["judge"],
@@ -276,30 +273,16 @@ def test_the_nearest_training_excerpt_is_told(places: dict[str, Any], tmp_path: 
         iterations=(3,),
         seeds=2,
     )
-    scores, _ = am_concept(config, tmp_path / "out")
-    assert scores.columns[-1] == "nearest training"
+    assert am_concept(config, tmp_path / "out")[0].columns[-1] == "nearest training"
     record = json.loads((tmp_path / "out" / "am_concept.json").read_text())
     conditions = {k: v for row in record["rows"] for k, v in row["conditions"].items()}
     sung, made = conditions["real, sung"], conditions["maximised"]
     assert all(distance < 1 for _, distance in sung["nearest"])  # the same songs, rounded
     names = {f"song-{i}/mix.wav" for i in range(3)}
     assert {song for song, _ in (*sung["nearest"], *made["nearest"])} <= names
-
-
-def test_a_training_sound_that_is_too_short_is_named(
-    places: dict[str, Any], tmp_path: Path
-) -> None:
     write_audio(tmp_path / "click.wav", stems(seed=0)[0][..., :400], sr=SR)
-    config = AmConceptConfig(
-        model=places["model"],
-        judges=places["judge"],
-        songs=places["songs"],
-        training=tmp_path,
-        n_songs=2,
-        every=0.5,
-    )
     with pytest.raises(ParameterError, match=r"training: .*click\.wav: the sound lasts"):
-        am_concept(config, tmp_path / "out")
+        am_concept(replace(config, training=tmp_path / "click.wav"), tmp_path / "short")
 
 
 def test_a_judge_with_the_weights_of_the_model_is_refused_whatever_its_name(
