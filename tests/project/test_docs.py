@@ -261,6 +261,7 @@ def test_tables_of_paper_c_are_those_of_its_records(
     ("record", "title", "columns"),
     [
         ("am_grid_svdnet", "Distance to", range(4)),
+        ("am_grid_optuna", "Optuna beside", range(8)),
         ("am_prior_ablation", "Inputs of", range(9)),
         ("am_concept", "Singing as", range(7)),
         ("am_concept", "Probability that", range(3)),
