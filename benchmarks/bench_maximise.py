@@ -32,7 +32,7 @@ from torch import Tensor
 from command import run
 from otoscope import models
 from otoscope.explain.maximise import ActivationMaximiser, GeneratorPrior, GridResult, Stopping
-from otoscope.models.generator_bundle import SHIPPED_GENERATOR, load_generator
+from otoscope.models.generator_bundle import load_generator
 from otoscope.taps import Tap
 from timing import Bar, Case, Timing
 
@@ -66,7 +66,7 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     net = models.load(sizes.model).requires_grad_(False).to(device)
-    generator = load_generator(SHIPPED_GENERATOR).network.requires_grad_(False).to(device)
+    generator = load_generator().network.requires_grad_(False).to(device)
     ours, rival, difference, last, n_exploded, n_steps = 0.0, 0.0, 0.0, 0.0, 0, 0
     shortest = min(sizes.iterations)
     for rate in RATES:

@@ -16,7 +16,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain import GeneratorPrior, MacoPrior
 from otoscope.explain.maximise import find_extremes
 from otoscope.models import MelGenerator, TrainedGenerator, load_generator, save_generator
-from otoscope.models.generator_bundle import SHIPPED_GENERATOR
+from otoscope.models.generator_bundle import SHIPPED_GENERATORS
 from otoscope.signal import svd2015
 from otoscope.workflows import MaximiseConfig, maximise_unit
 from otoscope.workflows.maximise.priors import Reservoir, choose_prior
@@ -38,6 +38,9 @@ def other(tmp_path: Path) -> str:
     return f"{tmp_path / 'other.py'}:make"
 
 
+SHIPPED = dict(zip(SHIPPED_GENERATORS, (182_201, 932_801), strict=True))
+
+
 @pytest.fixture
 def narrow(tmp_path: Path) -> Path:
     """A generator of 40 frames, as a training leaves it."""
@@ -53,14 +56,33 @@ def test_the_generator_that_comes_with_the_package_is_the_default_where_it_fits(
     assert result.to_dict()["prior"] == "gan"
     model = models.load("synth-singing")
     (row,) = result.ranking.rows
-    made = load_generator(SHIPPED_GENERATOR).network(row.result.latent)
+    made = load_generator().network(row.result.latent)
     expected = (made - model.mean) / model.std
     torch.testing.assert_close(row.result.input, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_the_shipped_card_tells_how_good_it_is() -> None:
-    card = load_generator(SHIPPED_GENERATOR).card
+@pytest.mark.parametrize(("name", "n_parameters"), SHIPPED.items())
+def test_a_shipped_card_tells_size_and_quality(name: str, n_parameters: int) -> None:
+    generator = load_generator(name)
+    assert sum(p.numel() for p in generator.network.parameters()) == n_parameters
+    card = generator.card
     assert {"what", "licence", "network", "trained on", "limits", "quality"} <= set(card)
+    assert f"{n_parameters:,} parameters" in card["network"]
+
+
+def test_a_shipped_generator_is_chosen_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = MaximiseConfig("synth-singing", "fc9", generator=Path("prior-synth-full"), **SHORT)
+    (row,) = maximise_unit(config).ranking.rows
+    model = models.load("synth-singing")
+    expected = (
+        load_generator("prior-synth-full").network(row.result.latent) - model.mean
+    ) / model.std
+    torch.testing.assert_close(row.result.input, expected, rtol=1e-4, atol=1e-4)
+    monkeypatch.chdir(tmp_path)
+    save_generator("prior-synth-full", TrainedGenerator(MelGenerator(shrink=8), svd2015(), {}))
+    assert load_generator("prior-synth-full").network.shrink == 8  # a file of this name is meant
 
 
 def test_a_model_that_no_generator_fits_gets_magnitudes(other: str) -> None:

@@ -21,10 +21,16 @@ from otoscope.models.checksummed import halved, load_with_checksum, save_with_ch
 from otoscope.models.generator import MelGenerator
 from otoscope.signal import FrontEnd
 
-__all__ = ["SHIPPED_GENERATOR", "TrainedGenerator", "load_generator", "save_generator"]
+__all__ = [
+    "SHIPPED_GENERATORS",
+    "TrainedGenerator",
+    "find_generator",
+    "load_generator",
+    "save_generator",
+]
 
-SHIPPED_GENERATOR = Path(__file__).parent / "bundles" / "prior-synth"
-"""Path of the generator that comes with the package, without ending."""
+SHIPPED_GENERATORS = ("prior-synth", "prior-synth-full")
+"""Names of the generators that come with the package; the first is the default."""
 
 _FORMAT = "otoscope generator 1"
 _DESCRIPTION = {"network": dict, "front_end": dict, "card": dict}
@@ -47,7 +53,7 @@ class TrainedGenerator:
 
     Examples
     --------
-    >>> load_generator("prior").card["licence"]  # doctest: +SKIP
+    >>> load_generator().card["licence"]
     'Apache-2.0'
     """
 
@@ -94,6 +100,33 @@ class TrainedGenerator:
                 )
 
 
+def find_generator(source: str | PathLike[str] | None = None) -> Path:
+    """Return where a generator is.
+
+    Parameters
+    ----------
+    source : str or PathLike, optional
+        Folder of ``otoscope train prior``, path of either file of a generator, or, unless there is
+        a file of that name, one of `SHIPPED_GENERATORS`. Default: the first of these.
+
+    Returns
+    -------
+    Path
+        Path of either file, or of both without suffix.
+
+    Examples
+    --------
+    >>> find_generator().name
+    'prior-synth'
+    """
+    path = Path(SHIPPED_GENERATORS[0] if source is None else source)
+    if source is not None and path.is_dir():
+        return path / "model"
+    if str(path) in SHIPPED_GENERATORS and not path.with_name(f"{path.name}.json").exists():
+        return Path(__file__).parent / "bundles" / path
+    return path
+
+
 def save_generator(
     path: str | PathLike[str], generator: TrainedGenerator, *, half: bool = False
 ) -> None:
@@ -131,13 +164,13 @@ def save_generator(
     save_with_checksum(path, tensors, description)
 
 
-def load_generator(path: str | PathLike[str]) -> TrainedGenerator:
+def load_generator(source: str | PathLike[str] | None = None) -> TrainedGenerator:
     """Read a generator from its two files.
 
     Parameters
     ----------
-    path : str or PathLike
-        Path of either file, with or without suffix.
+    source : str or PathLike, optional
+        Path or name, as of `find_generator`. Default: the generator that comes with the package.
 
     Returns
     -------
@@ -151,8 +184,10 @@ def load_generator(path: str | PathLike[str]) -> TrainedGenerator:
 
     Examples
     --------
-    >>> load_generator("prior.json")  # doctest: +SKIP
+    >>> load_generator("prior-synth").network.n_frames
+    115
     """
+    path = find_generator(source)
     tensors, description = load_with_checksum(path, _FORMAT)
     with refusing(path, "does not describe a generator of this version"):
         require_types(description, _DESCRIPTION, "the description")

@@ -16,7 +16,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain.maximise import ActivationMaximiser, Extremes, RawPrior, Stopping
 from otoscope.explain.maximise.unit import Index
 from otoscope.models.checksummed import bundle_files
-from otoscope.models.generator_bundle import SHIPPED_GENERATOR
+from otoscope.models.generator_bundle import find_generator
 from otoscope.models.pieces import excerpt_batches
 from otoscope.papers.a_soundlime._excerpts import (
     SongStems,
@@ -137,8 +137,7 @@ class UnitSearch:
     def about(self) -> dict[str, Any]:
         """Identities of model, songs and generator, on which all rows depend."""
         settings = self.settings
-        path = settings.generator or SHIPPED_GENERATOR
-        place = path / "model" if path.is_dir() else path
+        place = find_generator(settings.generator)
         return {
             "model": self.identity,
             "songs": digest_of_songs(settings.songs, settings.n_songs),

@@ -61,7 +61,7 @@ class AmConceptConfig:
     prior : str
         Prior: gan, maco, fourier or raw; auto is gan if the generator fits the model, else maco.
     generator : Path, optional
-        Generator of otoscope train prior. By default the one that comes with the package.
+        Generator of otoscope train prior, or ours: prior-synth (default) or prior-synth-full.
     songs : Path, optional
         Folder of stems: of otoscope corpus singing, ccMixter or MUSDB. Default: songs of our
         synthesiser, which need no further package.

@@ -53,7 +53,7 @@ class AmGridConfig:
     prior : str
         Prior: gan, maco, fourier or raw; auto is gan if the generator fits the model, else maco.
     generator : Path, optional
-        Generator of otoscope train prior. By default the one that comes with the package.
+        Generator of otoscope train prior, or ours: prior-synth (default) or prior-synth-full.
     direction : str
         Direction of the search: maximise, minimise or both.
     songs : Path, optional

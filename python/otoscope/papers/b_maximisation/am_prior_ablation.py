@@ -46,7 +46,7 @@ class AmPriorAblationConfig:
     priors : tuple of str
         Priors to compare.
     generator : Path, optional
-        Generator of otoscope train prior. By default the one that comes with the package.
+        Generator of otoscope train prior, or ours: prior-synth (default) or prior-synth-full.
     direction : str
         Direction of the search: maximise, minimise or both.
     songs : Path, optional

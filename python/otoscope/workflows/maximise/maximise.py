@@ -85,8 +85,8 @@ class MaximiseConfig:
         Parameterisation of the inputs: gan (a generator), maco (phases, with the magnitudes of the
         real excerpts), fourier or raw; auto is gan if the generator fits the model, else maco.
     generator : Path, optional
-        Generator of otoscope train prior: its folder or a file of it (prior gan). By default the
-        generator that comes with the package.
+        Generator of otoscope train prior (its folder or a file of it), or prior-synth-full, which
+        comes with the package (prior gan). By default prior-synth, which does too.
     l2 : float
         Weight of the sum of squares in the penalty (raw prior).
     variation : float

@@ -22,7 +22,6 @@ from otoscope.explain.maximise import (
 )
 from otoscope.explain.maximise.priors import ignored_regularisers
 from otoscope.models.generator_bundle import (
-    SHIPPED_GENERATOR,
     TrainedGenerator,
     load_generator,
 )
@@ -138,10 +137,10 @@ def choose_prior(model: Any, settings: PriorSettings) -> ChosenPrior:
     """
     name, generator = settings.prior, None
     if name == "gan" or settings.generator is not None:
-        name, generator = "gan", _generator(settings.generator)
+        name, generator = "gan", load_generator(settings.generator)
         _require_fit(generator, model)
     elif name == "auto":
-        name, generator = "gan", _generator(None)
+        name, generator = "gan", load_generator()
         try:
             _require_fit(generator, model)
         except ParameterError:
@@ -206,13 +205,6 @@ class Reservoir:
     def excerpts(self) -> Tensor:
         """Those that are kept: Tensor [excerpt, 1, frame, mel]."""
         return torch.stack(self._kept)
-
-
-def _generator(path: Path | None) -> TrainedGenerator:
-    """Load the generator of a training's folder or of a file; by default the shipped one."""
-    if path is None:
-        return load_generator(SHIPPED_GENERATOR)
-    return load_generator(path / "model" if path.is_dir() else path)
 
 
 def _require_fit(generator: TrainedGenerator, model: Any) -> None:
