@@ -17,19 +17,7 @@ from otoscope.data import (
     write_genres,
 )
 from otoscope.errors import ParameterError
-
-GTZAN = [
-    "blues",
-    "classical",
-    "country",
-    "disco",
-    "hiphop",
-    "jazz",
-    "metal",
-    "pop",
-    "reggae",
-    "rock",
-]
+from tests.support.gtzan import GTZAN
 
 
 def files(root: Path, *names: str) -> Path:

@@ -23,6 +23,7 @@ from otoscope.signal import write_audio
 from otoscope.signal.rhythm.spectral_periodicity import SpectralPeriodicity
 from otoscope.train import StepResult
 from otoscope.train.rhythm import TrainRhythmConfig, read_periodicities, train_rhythm
+from tests.support.gtzan import GTZAN
 
 SR = 2000
 FEATURE = SpectralPeriodicity(SR, n_fft=256, hop_length=50, n_mels=10, n_mfcc=5, max_lag=1.0)
@@ -125,23 +126,11 @@ def test_what_cannot_be_heard_is_left_out_and_said(sounds: Partition, tmp_path: 
 
 
 def test_the_broken_file_of_gtzan_is_left_out_and_said(tmp_path: Path) -> None:
-    names = [
-        "blues",
-        "classical",
-        "country",
-        "disco",
-        "hiphop",
-        "jazz",
-        "metal",
-        "pop",
-        "reggae",
-        "rock",
-    ]
-    for genre in names:
+    for genre in GTZAN:
         (tmp_path / genre).mkdir()
         write_audio(tmp_path / genre / f"{genre}.00000.wav", clicks("slow", 0, seconds=2.2), sr=SR)
     (tmp_path / "jazz" / "jazz.00054.wav").write_bytes(b"RIFF, but no sound")
-    system = DeSPerF(names, feature=FEATURE, segment=2.0)
+    system = DeSPerF(GTZAN, feature=FEATURE, segment=2.0)
     heard = read_periodicities(load_gtzan(tmp_path), system)
     assert len(heard.labels) == 10
     ((name, reason),) = heard.skipped.items()

@@ -1,0 +1,16 @@
+"""The genres of GTZAN, whose folders the loader looks for."""
+
+from __future__ import annotations
+
+GTZAN = [
+    "blues",
+    "classical",
+    "country",
+    "disco",
+    "hiphop",
+    "jazz",
+    "metal",
+    "pop",
+    "reggae",
+    "rock",
+]
